@@ -21,7 +21,7 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 
 OBJECTS = ("ball", "box", "star", "ring", "car", "boat", "fish", "bird", "rocket", "tree")
 
-SIZES: dict[str, float] = {"small": 0.085, "medium": 0.130, "large": 0.185}
+SIZES: dict[str, float] = {"small": 0.105, "medium": 0.150, "large": 0.205}
 """Radius (half the object's height) in frame heights; each clip varies it by up to 6 %."""
 
 MATERIALS = ("rubber", "wood", "metal")

@@ -1,0 +1,44 @@
+"""Draw what a clip shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from .spec import COLOURS, DIRECTED, DIRECTIONS, SIZES, Attributes, Level, held_out
+
+
+def choose(options: Sequence[str], generator: torch.Generator) -> str:
+    """Return one of ``options``, each as likely."""
+    return options[int(torch.randint(len(options), (), generator=generator))]
+
+
+def sample_attributes(level: Level, generator: torch.Generator, split: str = "train") -> Attributes:
+    """Draw the attributes of one clip.
+
+    Args:
+        level: which part of the world.
+        generator: CPU generator; the draw depends on nothing else.
+        split: ``train`` leaves out the held-out pairs, ``held_out_pairs`` draws only them, ``any`` draws all.
+
+    Returns:
+        Attributes, uniform over the values of the level and the split.
+    """
+    while True:
+        motion = choose(level.motions, generator)
+        directed = motion in DIRECTED
+        drawn = Attributes(
+            colour=choose(tuple(COLOURS), generator),
+            object=choose(level.objects, generator),
+            size=choose(tuple(SIZES), generator),
+            motion=motion,
+            direction=choose(DIRECTIONS, generator) if directed else "",
+            scene=choose(level.scenes, generator),
+            camera=choose(level.cameras, generator),
+            material=choose(level.materials, generator),
+            weather=choose(level.weathers, generator),
+            other=(choose(tuple(COLOURS), generator), choose(level.objects, generator)) if motion == "collide" else (),
+        )
+        if split == "any" or held_out(drawn) == (split == "held_out_pairs"):
+            return drawn
