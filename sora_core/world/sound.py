@@ -32,7 +32,7 @@ PITCH: dict[str, float] = {
     "ball": 1.0,
     "box": 0.8,
     "star": 1.25,
-    "ring": 1.6,
+    "ring": 1.5,
     "car": 0.7,
     "boat": 0.75,
     "fish": 1.1,
@@ -42,8 +42,8 @@ PITCH: dict[str, float] = {
 }
 """Frequency of the first partial, relative to a ball of that radius."""
 
-PITCH_OF_RADIUS = 55.0
-"""First partial in Hz times radius in frame heights: a medium ball rings at 367 Hz."""
+PITCH_OF_RADIUS = 30.0
+"""First partial in Hz times radius in frame heights: a medium ball rings at 200 Hz."""
 
 FULL_SPEED = 2.2
 """Impact speed (frame heights per second) that strikes at amplitude 0.75."""

@@ -1,0 +1,21 @@
+"""One safetensors file per model: settings, tokenizer, training record and licence travel inside it.
+
+Importing this loads no torch; `load_checkpoint` and `save_checkpoint` do when they are called.
+"""
+
+from .load import Checkpoint, load_checkpoint, load_part
+from .metadata import Metadata, World, file_hash, find_checkpoint, read_header, read_metadata
+from .save import save_checkpoint
+
+__all__ = [
+    "Checkpoint",
+    "Metadata",
+    "World",
+    "file_hash",
+    "find_checkpoint",
+    "load_checkpoint",
+    "load_part",
+    "read_header",
+    "read_metadata",
+    "save_checkpoint",
+]

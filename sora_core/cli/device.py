@@ -1,0 +1,31 @@
+"""Choose where to compute. Loads torch."""
+
+from __future__ import annotations
+
+from ..errors import SoraError
+
+
+def choose_device(name: str) -> str:
+    """Return the device to use for what ``--device`` says.
+
+    Raises:
+        SoraError: CUDA is asked for and torch finds none, or not that many.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(name.partition(":")[2] or 0) >= there:
+            found = f"finds {there} CUDA device(s)" if there else "finds no CUDA device"
+            raise SoraError(f"--device {name} was asked for and torch {found} here; use --device cpu")
+    return name
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit torch to so many CPU threads."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

@@ -1,0 +1,80 @@
+"""``sora evaluate``: measure what the model makes, in numbers, against ground truth."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint.metadata import find_checkpoint, read_metadata
+from ..errors import SoraError
+from .arguments import add_checkpoint, add_device, add_threads, count, whole
+from .outputs import check_folder
+from .progress import Progress
+
+EXAMPLES = """\
+examples:
+  sora evaluate --clips 256
+      half plain prompts, a quarter held-out pairs, a quarter held-out words, image-to-video on 32 more
+  sora evaluate --clips 64 --json figures.json --checkpoint runs/night/model.safetensors
+  sora evaluate --from clips/
+      clips that are there already: mp4 files with their tags, or a .json beside each (prompt, seed, level)
+
+Seeds are fixed and settings are the defaults of sora generate, so that two runs on one machine say the same.
+"""
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public type for it
+    """Add the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "evaluate",
+        help="measure what the model makes",
+        description="Measure what the model makes, in numbers, beside ground truth.",
+        epilog=EXAMPLES,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--clips", type=count, default=256, metavar="N", help="how many (default 256)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="measure existing clips instead")
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of prompts and clips (default 0)")
+    add_checkpoint(parser)
+    add_device(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, measure under a progress bar, print the table."""
+    if args.json is not None:
+        check_folder(args.json.absolute().parent)
+    if args.source is not None and not args.source.is_dir():
+        raise SoraError(f"--from {args.source} is not a folder; name one that holds clips")
+    checkpoint = None if args.source else args.checkpoint or find_checkpoint()
+    if checkpoint is not None:
+        read_metadata(checkpoint)
+    from .device import choose_device, set_threads
+
+    device = choose_device(args.device)
+    set_threads(args.threads)
+    from ..evaluation.report import table
+    from ..evaluation.run import evaluate
+
+    progress = Progress("measuring")
+    try:
+        figures = evaluate(
+            clips=args.clips,
+            checkpoint=checkpoint,
+            device=device,
+            source=args.source,
+            seed=args.seed,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    print(table(figures))
+    if args.json is not None:
+        from ..atomic import replacing
+
+        with replacing(args.json) as hidden:
+            hidden.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0

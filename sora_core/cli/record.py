@@ -1,0 +1,100 @@
+"""What a clip says of itself, and the command that makes it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..checkpoint.metadata import Metadata
+from ..errors import SoraError
+from ..request import Plan, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Files that a request was made from, as they were named."""
+
+    image: Path | None = None
+    last_image: Path | None = None
+    references: tuple[Path, ...] = ()
+    checkpoint: Path | None = None
+
+
+def settings_of(request: Request, plan: Plan, sources: Sources, dtype: str) -> dict[str, Any]:
+    """Return every knob with its resolved value, as plain JSON values. Lengths are those of the finished clip."""
+    return {
+        "negative": request.negative,
+        "width": plan.format.width,
+        "height": plan.format.height,
+        "frames": plan.frames,
+        "fps": plan.format.fps,
+        "seconds": plan.seconds,
+        "steps": plan.steps,
+        "cfg": plan.guidance,
+        "audio_cfg": plan.audio_guidance,
+        "rescale": plan.guidance_rescale,
+        "solver": plan.solver,
+        "shift": plan.shift,
+        "still": request.still,
+        "audio": plan.samples > 0,
+        "dtype": dtype,
+        "image": _text(sources.image),
+        "last_image": _text(sources.last_image),
+        "references": [str(path) for path in sources.references],
+        "checkpoint": _text(sources.checkpoint),
+    }
+
+
+def tags_of(
+    request: Request, seed: int, settings: Mapping[str, Any], model: Metadata, model_hash: str
+) -> dict[str, str]:
+    """Return a file's tags: prompt, seed, settings, the model's name, hash and level, and this package's version."""
+    tags = {
+        "prompt": request.prompt,
+        "seed": str(seed),
+        "settings": json.dumps(settings),
+        "model": model.path.name,
+        "model_sha256": model_hash,
+        "sora_version": __version__,
+    }
+    return tags if model.world is None else tags | {"level": str(model.world.level)}
+
+
+def command_of(path: Path, tags: Mapping[str, str]) -> str:
+    """Return the command line that makes a file again from its tags.
+
+    Raises:
+        SoraError: the file carries none of ours.
+    """
+    try:
+        prompt, seed = tags["prompt"], tags["seed"]
+        settings = json.loads(tags["settings"])
+        words = ["sora", "generate", prompt, "--size", f"{settings['width']}x{settings['height']}"]
+        words += ["--still"] if settings["still"] else ["--seconds", _exact(settings["seconds"])]
+        words += ["--fps", _exact(settings["fps"]), "--seed", seed, "--steps", str(settings["steps"])]
+        words += ["--cfg", _exact(settings["cfg"]), "--solver", settings["solver"], "--dtype", settings["dtype"]]
+        words += ["--negative", settings["negative"]] if settings["negative"] else []
+        words += [] if settings["audio"] or settings["still"] else ["--no-audio"]
+        for option, key in (("--image", "image"), ("--last-image", "last_image"), ("--checkpoint", "checkpoint")):
+            words += [option, settings[key]] if settings[key] else []
+        for reference in settings["references"]:
+            words += ["--reference", reference]
+    except (KeyError, ValueError, TypeError) as error:
+        raise SoraError(
+            f"{path} carries no settings of ours (it was made by another program, or with --no-metadata)"
+        ) from error
+    return shlex.join(words)
+
+
+def _exact(value: float) -> str:
+    """Return the shortest text that reads back as the same number, without a needless ``.0``."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,79 @@
+"""``sora train``: train the models again, or your own, from clips that are rendered as they are needed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..world.spec import LEVELS
+from .arguments import add_device, add_threads, count, positive, whole
+from .outputs import check_folder
+from .progress import Progress
+
+STAGES = ("video-vae", "audio-vae", "dit", "all")
+PRESETS = ("micro", "nano", "small", "base", "2b")
+
+EXAMPLES = """\
+examples:
+  sora train --stage all --minutes 25 --preset nano --device cuda --out runs/gpu
+      a whole run on a GPU, a checkpoint at the end
+  sora train --stage dit --minutes 60 --out runs/night
+  sora train --stage dit --minutes 60 --out runs/night --resume
+      two hours in two pieces
+  sora generate "a red ball bounces" --checkpoint runs/night/model.safetensors
+
+The folder gets the state to resume from, a log (JSON lines), curves and contact sheets (PNG), and the model.
+"""
+
+
+def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public type for it
+    """Add the command."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "train",
+        help="train the models again, or your own",
+        description="Train the models again, or your own, from clips rendered as they are needed.",
+        epilog=EXAMPLES,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--stage", choices=STAGES, default="all", help="which model (default: all, one after another)")
+    parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the transformer (default micro)")
+    parser.add_argument("--minutes", type=positive, required=True, metavar="M", help="stop after so long")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for everything that is written")
+    parser.add_argument("--resume", action="store_true", help="go on from what is in the folder")
+    levels = tuple(LEVELS)
+    parser.add_argument("--level", type=whole, choices=levels, default=1, help="how much of the world (default 1)")
+    parser.add_argument("--batch", type=count, metavar="N", help="clips a step (default: the preset's)")
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of weights and clips (default 0)")
+    add_device(parser)
+    add_threads(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, then train under a progress bar."""
+    check_folder(next(parent for parent in (args.out, *args.out.absolute().parents) if parent.exists()))
+    from .device import choose_device, set_threads
+
+    device = choose_device(args.device)
+    set_threads(args.threads)
+    from ..training.run import train
+
+    progress = Progress("training")
+    try:
+        made = train(
+            stage=args.stage,
+            preset=args.preset,
+            minutes=args.minutes,
+            out=args.out,
+            resume=args.resume,
+            device=device,
+            seed=args.seed,
+            level=args.level,
+            batch=args.batch,
+            progress=progress,
+            say=progress.say,
+        )
+    finally:
+        progress.close()
+    print(made)
+    return 0

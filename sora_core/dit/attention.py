@@ -1,0 +1,71 @@
+"""Full self-attention over the packed sequence, with the kernel injectable."""
+
+# B batch, N tokens, H heads, K head size, D width
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .rope import rotate
+
+AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``(q, k, v) -> out``, each ``[B, N, H, K]``; no mask, no dropout, scale ``K ** -0.5``."""
+
+
+def sdpa(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+    """Attend through PyTorch's fused kernel."""
+    q, k, v = (x.transpose(1, 2) for x in (q_BNHK, k_BNHK, v_BNHK))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+
+
+def explicit(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+    """Attend by two matrix products: on a CPU its backward pass is the faster one for short sequences."""
+    q, k, v = (x.transpose(1, 2) for x in (q_BNHK, k_BNHK, v_BNHK))
+    weight = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)).softmax(-1)
+    return torch.matmul(weight.to(v.dtype), v).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Self-attention with RMS-normed queries and keys (gain per head dimension) and rotary positions.
+
+    q, k and v keep their own names, so that ordinary LoRA keys match.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        attention: AttentionFunction = sdpa,
+        operations: Any = nn,  # noqa: ANN401  (a namespace such as torch.nn)
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.heads = heads
+        self.attention = attention
+        self.q = operations.Linear(width, width, bias=False, **factory)
+        self.k = operations.Linear(width, width, bias=False, **factory)
+        self.v = operations.Linear(width, width, bias=False, **factory)
+        self.out = operations.Linear(width, width, bias=False, **factory)
+        self.q_norm = operations.RMSNorm(width // heads, eps=1e-6, **factory)
+        self.k_norm = operations.RMSNorm(width // heads, eps=1e-6, **factory)
+
+    def forward(self, x_BND: Tensor, table_2NP: Tensor) -> Tensor:
+        """Attend among all tokens; ``[B, N, D]`` to ``[B, N, D]``."""
+        q, k, v = (project(x_BND).unflatten(-1, (self.heads, -1)) for project in (self.q, self.k, self.v))
+        q, k = rotate(_normed(self.q_norm, q), table_2NP), rotate(_normed(self.k_norm, k), table_2NP)
+        return self.out(self.attention(q, k, v).flatten(2))
+
+
+def _normed(norm: nn.Module, x: Tensor) -> Tensor:
+    # Autocast leaves norm weights in float32, and with mixed types the norm runs unfused.
+    if isinstance(norm, nn.RMSNorm) and norm.weight.dtype != x.dtype:
+        return F.rms_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.eps)
+    return norm(x)

@@ -1,0 +1,272 @@
+"""Which object, how large and how turned: pictures of every candidate compared with what is seen."""
+
+# F frames, P pixels of one patch, K templates, R radii
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..world.render import RIM
+from ..world.shapes import SHAPES
+from ..world.spec import COLOURS
+from .segmentation import WORK_HEIGHT, Segmentation
+
+PATCH = 33
+"""Side in pixels of the patch around the actor; the largest object spans 28."""
+
+BLURS = (0.5, 1.4)
+"""Standard deviations in pixels of the blur given to the templates: that of sampling between pixels, and that of a
+picture that came through a poor video VAE."""
+
+TURNS = 8
+"""Angles tried over the symmetry of a shape."""
+
+FRAMES = 9
+"""Frames that are compared, spread over the clip; every other one for the first choice."""
+
+RADII = tuple(0.074 * 1.065**k for k in range(17))
+"""Radii tried, in frame heights: from 13 % under the smallest object to 10 % over the largest."""
+
+SYMMETRY: dict[str, int] = {"ball": 2, "box": 4, "star": 5, "ring": 1}
+"""Turns after which an outline looks the same, where the mark is small beside it; 1 for every other object."""
+
+
+class Templates(NamedTuple):
+    """Candidates: cover ``[K, P]`` in [0, 1] and paint ``[K, P, 3]`` (colour times cover), with what the error needs.
+
+    covered: cover squared; crossed: paint times cover ``[K, 3 P]``; energy: paint squared, summed ``[K]``; names,
+    radii: of each candidate.
+    """
+
+    cover: Tensor
+    paint: Tensor
+    covered: Tensor
+    crossed: Tensor
+    energy: Tensor
+    names: tuple[str, ...]
+    radii: tuple[float, ...]
+
+    def pick(self, kept: list[int]) -> Templates:
+        """Return some of the candidates."""
+        rows = torch.tensor(kept)
+        return Templates(
+            self.cover[rows],
+            self.paint[rows],
+            self.covered[rows],
+            self.crossed[rows],
+            self.energy[rows],
+            tuple(self.names[k] for k in kept),
+            tuple(self.radii[k] for k in kept),
+        )
+
+
+class ShapeMatch(NamedTuple):
+    """object: its name. radius: frame heights. blur: one of `BLURS`, that of the picture.
+
+    explained: share of the picture's difference from the background that the match explains. margin: how much less
+    the next object explains.
+    """
+
+    object: str
+    radius: float
+    blur: float
+    explained: float
+    margin: float
+
+
+def match_shape(
+    parts: Segmentation, centre_F2: Tensor, seen_F: Tensor, colour: str, objects: Sequence[str]
+) -> ShapeMatch | None:
+    """Find the object and radius whose pictures, each frame at its best angle, are nearest to the clip.
+
+    Args:
+        parts: the clip, segmented.
+        centre_F2: float ``[F, 2]`` x, y in pixels at the working height.
+        seen_F: bool ``[F]``, frames to use.
+        colour: the actor's colour, a word of the world.
+        objects: names that may be the answer.
+
+    Returns:
+        ShapeMatch, or None where no frame can be used.
+
+    Source: least squares in sRGB between the clip and background + cover * (paint - background), expanded so that all
+    candidates are four matrix products (our own).
+    """
+    used = torch.nonzero(seen_F)[:, 0]
+    if len(used) == 0:
+        return None
+    used = used[torch.linspace(0, len(used) - 1, min(len(used), FRAMES)).round().long()]
+    picture, centre_F2 = parts.picture[used], centre_F2[used]
+    names = tuple(objects)
+    few, few_F2 = picture[::2], centre_F2[::2]
+    # Each object is at first at its best under every blur, since only a sharp picture tells blur and radius apart.
+    kept: list[Templates] = []
+    for blur in BLURS:
+        coarse, table = (templates(names, colour, radii, blur) for radii in (RADII[::2], RADII))
+        rough = _shares(_explained(few, parts.background, few_F2, coarse)[None], coarse)
+        best = {name: max((key for key in rough if key[0] == name), key=lambda key: rough[key])[1] for name in names}
+        pairs = enumerate(zip(table.names, table.radii, strict=True))
+        kept.append(table.pick([k for k, (name, radius) in pairs if abs(math.log(radius / best[name])) < 0.10]))
+    # The centroid of a bright actor on a bright wall is off by the part of its rim that is lost in the wall.
+    shifts = [(dx, dy) for dx in (-0.8, 0.0, 0.8) for dy in (-0.8, 0.0, 0.8)]
+    shares = []
+    for near in kept:
+        fits = [_explained(picture, parts.background, centre_F2 + torch.tensor(shift), near) for shift in shifts]
+        shares.append(_shares(torch.stack(fits), near))
+    share = max(shares, key=lambda found: max(found.values()))
+    chosen = max(share, key=lambda key: share[key])
+    others = [max(v for (name, _), v in share.items() if name == other) for other in names if other != chosen[0]]
+    radius = _peak([(r, v) for (name, r), v in share.items() if name == chosen[0]])
+    return ShapeMatch(chosen[0], radius, BLURS[shares.index(share)], share[chosen], share[chosen] - max([0.0, *others]))
+
+
+def settle(parts: Segmentation, centre_F2: Tensor, match: ShapeMatch, colour: str) -> Tensor:
+    """Move each centre to where the matched object fits best.
+
+    Args:
+        parts: the clip, segmented.
+        centre_F2: float ``[F, 2]`` x, y in pixels at the working height.
+        match: from `match_shape`.
+        colour: the actor's colour.
+
+    Returns:
+        float ``[F, 2]``; a centre that would move by more than 2 pixels keeps its place. Two Gauss-Newton steps on the
+        least squares of `match_shape`, the angle of each frame chosen first.
+    """
+    nearest = min(RADII, key=lambda radius: abs(radius - match.radius))
+    table = templates((match.object,), colour, (nearest,), match.blur)
+    turn_F = _explained(parts.picture, parts.background, centre_F2, table).argmax(1)
+    cover_F1PP = table.cover[turn_F].view(-1, 1, PATCH, PATCH)
+    paint_F3PP = table.paint[turn_F].transpose(1, 2).reshape(-1, 3, PATCH, PATCH)
+    moved_F2 = centre_F2
+    for _ in range(2):
+        ground_F3PP, patch_F3PP = (
+            cut(p, moved_F2).transpose(1, 2).view(-1, 3, PATCH, PATCH)
+            for p in (parts.background[None].expand_as(parts.picture), parts.picture)
+        )
+        drawn = paint_F3PP - ground_F3PP * cover_F1PP
+        missing_FN = (patch_F3PP - ground_F3PP - drawn).flatten(1)
+        # Moving the actor by +1 px takes its picture's slope away.
+        slope_x = -torch.gradient(paint_F3PP, dim=3)[0] + ground_F3PP * torch.gradient(cover_F1PP, dim=3)[0]
+        slope_y = -torch.gradient(paint_F3PP, dim=2)[0] + ground_F3PP * torch.gradient(cover_F1PP, dim=2)[0]
+        slope_FN2 = torch.stack([slope_x.flatten(1), slope_y.flatten(1)], -1)
+        normal_F22 = slope_FN2.transpose(1, 2) @ slope_FN2 + 1e-3 * torch.eye(2)
+        step_F2 = torch.linalg.solve(normal_F22, slope_FN2.transpose(1, 2) @ missing_FN[..., None])[..., 0]
+        moved_F2 = moved_F2 + step_F2.clamp(-1.0, 1.0)
+    kept_F = (moved_F2 - centre_F2).norm(dim=1) < 2.0
+    return torch.where(kept_F[:, None], moved_F2, centre_F2)
+
+
+def _explained(picture_FHW3: Tensor, background_HW3: Tensor, centre_F2: Tensor, table: Templates) -> Tensor:
+    """Return the share of each frame's difference from the background that each candidate explains, ``[F, K]``."""
+    patch_FP3 = cut(picture_FHW3, centre_F2)
+    ground_FP3 = cut(background_HW3[None].expand(len(patch_FP3), -1, -1, -1), centre_F2)
+    off_FP3 = patch_FP3 - ground_FP3
+    error_FK = (
+        2 * (off_FP3 * ground_FP3).sum(-1) @ table.cover.T
+        - 2 * off_FP3.flatten(1) @ table.paint.flatten(1).T
+        + ground_FP3.square().sum(-1) @ table.covered.T
+        - 2 * ground_FP3.flatten(1) @ table.crossed.T
+        + table.energy
+    )
+    return -error_FK / off_FP3.square().sum((1, 2)).clamp(min=1e-6)[:, None]
+
+
+def _shares(fits_VFK: Tensor, table: Templates) -> dict[tuple[str, float], float]:
+    """Return, for each object and radius, the best share over angles and shifts, median over frames.
+
+    The median lets a few broken frames be.
+    """
+    groups: dict[tuple[str, float], list[int]] = {}
+    for k, key in enumerate(zip(table.names, table.radii, strict=True)):
+        groups.setdefault(key, []).append(k)
+    return {key: float(fits_VFK[:, :, ks].amax((0, 2)).median()) for key, ks in groups.items()}
+
+
+def _peak(curve: list[tuple[float, float]]) -> float:
+    """Return the radius at the top of a parabola through the best one and its neighbours."""
+    curve = sorted(curve)
+    k = max(range(len(curve)), key=lambda i: curve[i][1])
+    if k in (0, len(curve) - 1):
+        return curve[k][0]
+    (r0, v0), (r1, v1), (_, v2) = curve[k - 1 : k + 2]
+    bend = v0 - 2 * v1 + v2
+    return r1 + (r1 - r0) * (0.5 * (v0 - v2) / bend if bend < -1e-12 else 0.0)
+
+
+def cut(picture_FHW3: Tensor, centre_F2: Tensor) -> Tensor:
+    """Return the patch around each centre, bilinear between pixels, float ``[F, P, 3]``; the edge repeats outside."""
+    height, width = picture_FHW3.shape[1:3]
+    step = torch.arange(PATCH, device=picture_FHW3.device) - PATCH // 2
+    y, x = torch.meshgrid(step, step, indexing="ij")
+    at_FPP2 = torch.stack([x, y], -1)[None] + centre_F2[:, None, None]
+    size = torch.tensor([width, height], device=at_FPP2.device)
+    planes = F.grid_sample(
+        picture_FHW3.permute(0, 3, 1, 2), 2 * at_FPP2 / size - 1, padding_mode="border", align_corners=False
+    )
+    return planes.flatten(2).transpose(1, 2)
+
+
+@lru_cache(maxsize=256)
+def templates(objects: tuple[str, ...], colour: str, radii: tuple[float, ...], blur: float) -> Templates:
+    """Paint every candidate of ``objects`` in ``colour``, at some angles, its centroid in the middle."""
+    covers, paints, names, sizes = [], [], [], []
+    for name in objects:
+        fold = SYMMETRY.get(name, 1)
+        turns = TURNS * (2 if fold == 1 else 1)
+        for radius in radii:
+            for turn in range(turns):
+                cover, light = _paint(name, radius, 2 * math.pi * turn / (turns * fold))
+                covers.append(cover)
+                paints.append((torch.tensor(COLOURS[colour])[:, None, None] * light).clamp(max=1.0) * cover)
+                names.append(name)
+                sizes.append(radius)
+    cover = _blur(torch.stack(covers)[:, None], blur).flatten(1)
+    paint = _blur(torch.stack(paints).flatten(0, 1)[:, None], blur).view(len(names), 3, -1).transpose(1, 2).contiguous()
+    return Templates(
+        cover,
+        paint,
+        cover.square(),
+        (paint * cover[..., None]).flatten(1),
+        paint.square().sum((1, 2)),
+        tuple(names),
+        tuple(sizes),
+    )
+
+
+def _paint(name: str, radius: float, angle: float) -> tuple[Tensor, Tensor]:
+    """Return cover and light ``[PATCH, PATCH]`` of one object at the working height."""
+    shape = SHAPES[name]
+    pixel = 1.0 / WORK_HEIGHT
+    step = (torch.arange(PATCH) - PATCH // 2) * pixel
+    y, x = torch.meshgrid(step, step, indexing="ij")
+
+    def outline(dx: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
+        local_x = (math.cos(angle) * dx + math.sin(angle) * dy) / radius
+        local_y = (math.cos(angle) * dy - math.sin(angle) * dx) / radius
+        edge, mark = shape.distance(local_x, local_y), shape.mark(local_x, local_y)
+        return edge * radius / pixel, mark * radius / pixel
+
+    cover = (0.5 - outline(x, y)[0]).clamp(0.0, 1.0)
+    # Tracks follow the centroid, which for an unsymmetric outline is not its origin.
+    x, y = x + (cover * x).sum() / cover.sum(), y + (cover * y).sum() / cover.sum()
+    edge, mark = outline(x, y)
+    cover = (0.5 - edge).clamp(0.0, 1.0)
+    core = (0.5 - edge - RIM / pixel).clamp(0.0, 1.0)
+    dark = (1 - 0.45 * (1 - core)) * (1 - 0.35 * core * (0.5 - mark).clamp(0.0, 1.0))
+    return cover, (1.0 - 0.13 * (x + y) / radius).clamp(0.7, 1.15) * dark
+
+
+def _blur(planes_K1PP: Tensor, blur: float) -> Tensor:
+    reach = math.ceil(3 * blur)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / blur) ** 2)
+    kernel = kernel / kernel.sum()
+    planes = F.conv2d(planes_K1PP, kernel.view(1, 1, -1, 1), padding=(reach, 0))
+    return F.conv2d(planes, kernel.view(1, 1, 1, -1), padding=(0, reach))

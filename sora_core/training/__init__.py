@@ -1,0 +1,1 @@
+"""Training: the parts, their data, and the word table that is made once."""

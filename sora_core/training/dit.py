@@ -1,0 +1,390 @@
+"""Train the transformer and the text encoder within a number of minutes, resumable at any time."""
+
+# B clips, T latent frames, A audio latents, L text tokens
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Config
+from ..dit import DiT
+from ..errors import SoraError
+from ..text import TextEncoder, Tokenizer
+from ..world.captions import caption
+from ..world.spec import Attributes
+from .ema import EMA
+from .latents import BackgroundRefresh, LatentBatch, LatentPool
+from .log import RunLog
+from .optim import MuonAdamW, decay_schedule, split_parameters
+from .state import load_state, read_progress, save_state
+from .tasks import TaskMix, draw_levels, shift_level
+
+PLAIN = (
+    "dit.text_in",
+    "dit.video_in",
+    "dit.audio_in",
+    "dit.video_out",
+    "dit.audio_out",
+    "dit.modulation",
+    "dit.final_table",
+    "text.project",
+)
+"""First and last layers and the modulation stay with AdamW, as Muon's authors advise."""
+
+LENGTHS = ("short", "medium", "medium", "dense")
+VALIDATION_CLIPS = 64
+VALIDATION_SEED = 16384
+VALIDATION_LEVELS = (0.15, 0.4, 0.65, 0.9)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiTStageConfig(Config):
+    """How to train.
+
+    Args:
+        minutes: wall time in all, over every resumption; the learning rate reaches zero there.
+        batch: clips in a step. pool: clips kept in latent space. start: clips in the pool before the first step.
+        refresh: new clips per step where the pool is refreshed within the step (on a GPU).
+        muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
+        audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
+        strike: extra weight of audio latents after a contact.
+        table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
+        ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
+            learning rate falls. threads: CPU threads of the step, 0 leaves them.
+        compile: compile each block (an extra minute at the start; see the trainer's log for what it gives).
+        measure_every, save_every: seconds between measurements on unseen clips and between saved states.
+    """
+
+    minutes: float = 60.0
+    batch: int = 48
+    pool: int = 40_000
+    start: int = 2_048
+    refresh: int = 12
+    muon_lr: float = 4e-3
+    adam_lr: float = 2e-3
+    weight_decay: float = 0.01
+    audio: float = 0.6
+    actor: float = 2.0
+    strike: float = 3.0
+    table_noise: float = 0.3
+    ema: float = 0.997
+    decay: float = 0.4
+    threads: int = 0
+    compile: bool = False
+    measure_every: float = 120.0
+    save_every: float = 240.0
+    seed: int = 0
+    mix: TaskMix = field(default_factory=TaskMix)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+class Generator(nn.Module):
+    """What is trained together: text encoder and transformer."""
+
+    def __init__(self, text: TextEncoder, dit: DiT) -> None:
+        super().__init__()
+        self.text = text
+        self.dit = dit
+
+
+class DiTTrainer:
+    """One run: the models, their average, the optimizer and where it stands.
+
+    Args:
+        config: how to train. folder: where state and log are written; a state found there is continued.
+        text, dit: new or loaded models, on the pool's device. tokenizer: of the text encoder.
+        pool: training clips. validation: unseen clips.
+
+    Raises:
+        SoraError: the state in ``folder`` belongs to a model of other sizes.
+    """
+
+    def __init__(
+        self,
+        config: DiTStageConfig,
+        folder: Path,
+        *,
+        text: TextEncoder,
+        dit: DiT,
+        tokenizer: Tokenizer,
+        pool: LatentPool,
+        validation: LatentPool,
+    ) -> None:
+        self.config, self.folder = config, folder
+        self.tokenizer, self.pool, self.validation = tokenizer, pool, validation
+        self.device = pool.device
+        self.models = Generator(text, dit)
+        text.table_noise = config.table_noise
+        self.optimizer = MuonAdamW(
+            split_parameters(self.models, plain=PLAIN),
+            lr=config.muon_lr,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.95),
+        )
+        for group in self.optimizer.param_groups:
+            group["base_lr"] = config.muon_lr if group["muon"] else config.adam_lr
+        self.ema = EMA(self.models, config.ema)
+        self.log = RunLog(folder / "log.jsonl")
+        self.step = self.clips = 0
+        self.minutes = 0.0
+        self.path = folder / "state.safetensors"
+        if self.path.exists():
+            self._resume()
+        self.generator = torch.Generator().manual_seed(config.seed + 7919 * self.step)
+        if config.compile:
+            for block in dit.blocks:
+                block.compile()
+
+    def run(self, progress: Callable[[float, str], None] | None = None) -> dict[str, float]:
+        """Train until the minutes are spent, save the state, and return the last measurement.
+
+        Args:
+            progress: called after each step with the share of the minutes spent and a few words.
+        """
+        config = self.config
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        self.pool.refresh(max(0, config.start - len(self.pool)))
+        self.validation.refresh(max(0, VALIDATION_CLIPS - len(self.validation)))
+        beside = BackgroundRefresh(self.pool) if self.device.type == "cpu" else None
+        began, spent, first = time.monotonic(), self.minutes, self.clips
+        measured = saved = began
+        totals = {"loss": 0.0, "video": 0.0, "audio": 0.0}
+        since = 0
+        try:
+            while self.minutes < config.minutes:
+                if beside is None:
+                    self.pool.refresh(config.refresh)
+                elif beside.error is not None:
+                    raise beside.error
+                terms = self._train_step()
+                for name in totals:
+                    totals[name] += float(terms[name])
+                since += 1
+                now = time.monotonic()
+                self.minutes = spent + (now - began) / 60
+                rate = (self.clips - first) / (now - began)
+                if progress is not None:
+                    progress(self.minutes / config.minutes, f"loss {totals['loss'] / since:.3f}, {rate:.0f} clips/s")
+                if now - measured > config.measure_every or self.minutes >= config.minutes:
+                    means = {name: total / since for name, total in totals.items()}
+                    self.log.write(
+                        step=self.step,
+                        clips=self.clips,
+                        minutes=round(self.minutes, 2),
+                        clips_per_s=rate,
+                        rendered=self.pool.count,
+                        **means,
+                        **self.measure(),
+                    )
+                    totals, since = dict.fromkeys(totals, 0.0), 0
+                    measured = time.monotonic()
+                if now - saved > config.save_every:
+                    self.save()
+                    saved = time.monotonic()
+        finally:
+            if beside is not None:
+                beside.close()
+        self.save()
+        return self.measure()
+
+    def save(self) -> None:
+        """Write the state."""
+        place = {"step": self.step, "clips": self.clips, "minutes": self.minutes, "next_seed": self.pool.next_seed}
+        sizes = {"dit": self.models.dit.config.to_dict(), "text": self.models.text.config.to_dict()}
+        save_state(
+            self.path, self.models, self.ema, self.optimizer, place | {"sizes": sizes, "stage": self.config.to_dict()}
+        )
+
+    def _resume(self) -> None:
+        kept = read_progress(self.path)
+        if kept["sizes"]["dit"] != self.models.dit.config.to_dict():
+            raise SoraError(
+                f"{self.path} holds a model of other sizes; train in an empty folder or use the same preset"
+            )
+        load_state(self.path, self.models, self.ema, self.optimizer)
+        self.step, self.clips, self.minutes = kept["step"], kept["clips"], kept["minutes"]
+        self.pool.next_seed = kept["next_seed"]
+
+    def _train_step(self) -> dict[str, Tensor]:
+        config = self.config
+        self.models.train()
+        self.optimizer.set_scale(decay_schedule(self.minutes, config.minutes, decay=config.decay))
+        batch = self.pool.draw(config.batch, self.generator)
+        terms = self._loss(batch)
+        terms["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.ema.update()
+        self.step += 1
+        self.clips += config.batch
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _loss(self, batch: LatentBatch) -> dict[str, Tensor]:
+        """Draw the step's layout, tasks and noise, and return the loss with its parts."""
+        mix, generator = self.config.mix, self.generator
+        roll = float(torch.rand((), generator=generator))
+        image = roll < mix.image
+        silent = image or roll < mix.image + mix.silent
+        with_reference = not silent and roll < mix.image + mix.silent + mix.references
+        if image:
+            batch.video, batch.actor = batch.video[:, :, :1], batch.actor[:, :1]
+        size, frames, sound = batch.video.shape[0], batch.video.shape[2], batch.audio.shape[2]
+        levels = draw_levels(size, frames, sound, self.pool.fmt.fps, mix, generator)
+        if image or with_reference:
+            # One frame alone, or a whole clip from a reference: nothing but the noise level is drawn.
+            level = shift_level(torch.sigmoid(torch.randn(size, 1, generator=generator)), mix.shift)
+            levels.video = level.expand(-1, frames)
+            levels.audio = shift_level(level, mix.shift**-0.5).expand(-1, sound)
+            levels.tail = torch.zeros(size, dtype=torch.bool)
+        references = self._references(batch, generator) if with_reference else ()
+        text, mask = self._text(batch.attributes, reference=with_reference)
+        return flow_loss(
+            self.models,
+            batch,
+            levels.video.to(self.device),
+            levels.audio.to(self.device),
+            levels.tail.to(self.device),
+            text,
+            mask,
+            fps=self.pool.fmt.fps,
+            references=references,
+            silent=silent,
+            generator=generator,
+            config=self.config,
+        )
+
+    def _references(self, batch: LatentBatch, generator: torch.Generator) -> tuple[Tensor, ...]:
+        first = self.pool.first_frames(batch.reference)
+        if float(torch.rand((), generator=generator)) < 0.7:
+            return (first,)
+        return (first, self.pool.first_frames(batch.reference.roll(0)))
+
+    def _text(self, shown: list[Attributes], *, reference: bool) -> tuple[Tensor, Tensor]:
+        generator, mix = self.generator, self.config.mix
+        prompts = []
+        for attributes in shown:
+            dropped, which, unnamed = torch.rand(3, generator=generator).tolist()
+            length = LENGTHS[int(which * len(LENGTHS))]
+            told = caption(attributes, length, generator, reference=reference and unnamed < 0.6)
+            prompts.append("" if dropped < mix.drop_text else told)
+        return encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, float]:
+        """Return the averaged model's loss on unseen clips at fixed noise: video, audio."""
+        self.models.eval()
+        rows = torch.arange(len(self.validation))
+        batch = self.validation.rows(rows, torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(1)
+        prompts = [caption(a, "medium", generator) for a in batch.attributes]
+        text, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+        sums = {"video": 0.0, "audio": 0.0}
+        with self.ema.swapped():
+            for value in VALIDATION_LEVELS:
+                video = torch.full((len(rows), 1), value, device=self.device)
+                terms = flow_loss(
+                    self.models,
+                    batch,
+                    video.expand(-1, batch.video.shape[2]),
+                    video.expand(-1, batch.audio.shape[2]),
+                    torch.zeros(len(rows), dtype=torch.bool, device=self.device),
+                    text,
+                    mask,
+                    fps=self.pool.fmt.fps,
+                    references=(),
+                    silent=False,
+                    generator=generator,
+                    config=self.config,
+                )
+                for name in sums:
+                    sums[name] += float(terms[name]) / len(VALIDATION_LEVELS)
+        return {f"unseen_{name}": value for name, value in sums.items()}
+
+
+def encode_padded(
+    tokenizer: Tokenizer, prompts: list[str], tokens: int, device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """Return ids and mask ``[B, tokens]``: always the full length, because the transformer sees the padding too."""
+    ids, mask = tokenizer.encode(prompts, max_tokens=tokens)
+    short = tokens - ids.shape[1]
+    ids = torch.nn.functional.pad(ids, (0, short), value=tokenizer.pad_id)
+    return ids.to(device), torch.nn.functional.pad(mask, (0, short), value=False).to(device)
+
+
+def flow_loss(
+    models: Generator,
+    batch: LatentBatch,
+    sigma_video: Tensor,
+    sigma_audio: Tensor,
+    tail: Tensor,
+    ids: Tensor,
+    mask: Tensor,
+    *,
+    fps: float,
+    references: tuple[Tensor, ...],
+    silent: bool,
+    generator: torch.Generator,
+    config: DiTStageConfig,
+) -> dict[str, Tensor]:
+    """Return the flow-matching loss of one batch: mean square error of the velocity where tokens are generated.
+
+    Args:
+        sigma_video: ``[B, T]``. sigma_audio: ``[B, A]``. tail: bool ``[B]``, clips that end on a still picture.
+        ids, mask: text ``[B, L]``. silent: leave the sound out. The rest as `DiTTrainer`.
+    """
+    clean = batch.video
+    if tail.any():
+        clean = clean.clone()
+        clean[tail, :, -1] = batch.tail[tail]
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    level = sigma_video[:, None, :, None, None]
+    noisy = (1 - level) * clean + level * noise
+    audio_noise = torch.randn(batch.audio.shape, generator=generator).to(clean.device)
+    audio_level = sigma_audio[:, None, :, None]
+    noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
+    device = clean.device.type
+    with torch.autocast(device, torch.bfloat16):
+        states = models.text(ids, mask)
+        video, audio = models.dit(
+            noisy,
+            None if silent else noisy_audio,
+            states,
+            mask,
+            sigma_video=_merge(sigma_video),
+            sigma_audio=sigma_audio,
+            fps=fps,
+            references=references,
+        )
+    patch = models.dit.config.patch
+    weight = (1 + config.actor * batch.actor).repeat_interleave(patch, -1).repeat_interleave(patch, -2)
+    weight = weight * (sigma_video > 0)[:, :, None, None]
+    terms = {"video": _weighted((video - (noise - clean)).square().mean(1), weight)}
+    if silent:
+        terms["audio"] = torch.zeros((), device=clean.device)
+    else:
+        sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
+        error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
+        terms["audio"] = _weighted(error, sound_weight)
+    terms["loss"] = terms["video"] + config.audio * terms["audio"]
+    return terms
+
+
+def _merge(sigma: Tensor) -> Tensor:
+    """Return ``[B, 1]`` where every level of a clip is the same (cheaper to modulate), else the levels as they are."""
+    return sigma[:, :1] if bool((sigma == sigma[:, :1]).all()) else sigma
+
+
+def _weighted(error: Tensor, weight: Tensor) -> Tensor:
+    return (error * weight).sum() / weight.sum().clamp(min=1.0)

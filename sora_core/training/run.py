@@ -1,0 +1,178 @@
+"""Run the stages of training one after another, each from what the one before left in the folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from .. import __version__
+from ..audio_vae import AudioVAE, AudioVAEConfig
+from ..checkpoint import World, find_checkpoint, load_checkpoint, save_checkpoint
+from ..dit import PRESETS, DiT, explicit, sdpa
+from ..errors import SoraError
+from ..request import Defaults
+from ..text import TextEncoder, Tokenizer
+from ..text.word_table import load_word_table
+from ..types import ClipFormat
+from ..video_vae import VideoVAE, VideoVAEConfig
+from ..world.captions import KNOWN_WORDS
+from .audio_vae import AudioTrainer, AudioTraining, load_audio_vae
+from .dit import DiTStageConfig, DiTTrainer, VALIDATION_SEED
+from .latents import LatentPool
+from .video_vae import VideoStageConfig, VideoVAETrainer
+
+SHARES = {"video-vae": 0.30, "audio-vae": 0.10, "dit": 0.60}
+"""Shares of the minutes when all stages run."""
+
+MODEL = "model.safetensors"
+
+
+class Progress(Protocol):
+    """Shows how far a stage is."""
+
+    def __call__(self, share: float, words: str) -> None:
+        """Show ``share`` in [0, 1] and a few words."""
+        ...
+
+
+def train(
+    *,
+    stage: str,
+    preset: str,
+    minutes: float,
+    out: Path,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    level: int = 1,
+    batch: int | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> str:
+    """Train one stage, or all of them, within a number of minutes.
+
+    Args:
+        stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder) or ``all``.
+        preset: of the transformer, see `dit.PRESETS`.
+        minutes: in all, over every resumption. Rendering is part of it; reading and writing files is not.
+        out: folder for states, logs, pictures and the model. A DiT stage takes the VAEs found there, or the shipped
+            ones where there are none.
+        resume: go on from the states in ``out``; without it a folder that holds any is refused.
+        device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage.
+        progress, say: shown to the user.
+
+    Returns:
+        A sentence that says what was made.
+
+    Raises:
+        SoraError: unknown stage or preset, a folder that already holds a run, or one of another size.
+    """
+    if preset not in PRESETS:
+        raise SoraError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
+    stages = list(SHARES) if stage == "all" else [stage]
+    if unknown := [name for name in stages if name not in SHARES]:
+        raise SoraError(f"stage {unknown[0]!r} is not known; choose one of {', '.join(SHARES)} or all")
+    held = [name for name in stages if (out / name / "state.safetensors").exists()]
+    if held and not resume:
+        raise SoraError(f"{out} already holds a run of {', '.join(held)}; add --resume to go on, or name another folder")
+    shares = SHARES if stage == "all" else {stage: 1.0}
+    for name in stages:
+        part = minutes * shares[name]
+        if say is not None:
+            say(f"{name}: {part:.1f} minutes, log in {out / name / 'log.jsonl'}")
+        folder = out / name
+        if name == "video-vae":
+            config = VideoStageConfig(minutes=part, level=level, seed=seed, threads=torch.get_num_threads())
+            VideoVAETrainer(config, folder, device=device).run(progress)
+        elif name == "audio-vae":
+            training = AudioTraining(minutes=part, level=level, seed=seed)
+            AudioTrainer(AudioVAEConfig(), training, folder, device=device).run(progress=_audio(progress))
+        else:
+            stage_config = DiTStageConfig(minutes=part, seed=seed, batch=batch or DiTStageConfig.batch)
+            trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device)
+            trainer.run(progress)
+            write_model(trainer, out / MODEL, level=level)
+    done = out / MODEL if "dit" in stages else out / stages[-1]
+    return f"trained {', '.join(stages)} for {minutes:g} minutes: {done}"
+
+
+def dit_trainer(
+    config: DiTStageConfig, out: Path, *, preset: str, level: int, device: torch.device | str, fmt: ClipFormat | None = None
+) -> DiTTrainer:
+    """Build the transformer stage over the VAEs in ``out`` (or the shipped ones)."""
+    torch.manual_seed(config.seed)
+    fmt = fmt or ClipFormat()
+    video_vae, audio_vae = load_vaes(out, device)
+    table = load_word_table()
+    text = TextEncoder.from_word_table(table).to(device)
+    # On a CPU the two plain products have the faster backward pass at these lengths.
+    kernel = explicit if torch.device(device).type == "cpu" else sdpa
+    dit = DiT(PRESETS[preset](text.config.width), attention=kernel)
+    dit.initialise(torch.Generator().manual_seed(config.seed))
+    made = {"level": level, "fmt": fmt, "device": device}
+    return DiTTrainer(
+        config,
+        out / "dit",
+        text=text,
+        dit=dit.to(device),
+        tokenizer=table.tokenizer,
+        pool=LatentPool(video_vae, audio_vae, capacity=config.pool, **made),
+        validation=LatentPool(video_vae, audio_vae, capacity=64, first_seed=VALIDATION_SEED, split="any", **made),
+    )
+
+
+def load_vaes(out: Path, device: torch.device | str) -> tuple[VideoVAE, AudioVAE]:
+    """Return the VAEs trained in ``out``, frozen; the shipped ones where there are none."""
+    video_path, audio_path = out / "video-vae" / "video_vae.safetensors", out / "audio-vae" / "audio_vae.safetensors"
+    if video_path.exists() and audio_path.exists():
+        with safe_open(video_path, "pt") as file:
+            video = VideoVAE(VideoVAEConfig.from_dict(json.loads(file.metadata()["config"])))
+        video.load_state_dict(load_file(video_path))
+        audio = load_audio_vae(audio_path)
+    else:
+        shipped = load_checkpoint(find_checkpoint())
+        video, audio = shipped.video_vae, shipped.audio_vae
+    return video.float().to(device).eval().requires_grad_(False), audio.float().to(device).eval().requires_grad_(False)
+
+
+def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaults | None = None) -> None:
+    """Write the whole pipeline with the averaged weights as one checkpoint."""
+    fmt = trainer.pool.fmt
+    record = {
+        "version": __version__,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "data": f"rendered world, level {level}, seeds from 2^20; held-out pairs and words never shown",
+        "steps": trainer.step,
+        "clips": trainer.clips,
+        "rendered": trainer.pool.count,
+        "minutes": round(trainer.minutes, 1),
+        "device": trainer.device.type,
+        "stage": trainer.config.to_dict(),
+    }
+    tokenizer: Tokenizer = trainer.tokenizer
+    with trainer.ema.swapped():
+        save_checkpoint(
+            path,
+            {
+                "text": trainer.models.text,
+                "dit": trainer.models.dit,
+                "video_vae": trainer.pool.video_vae,
+                "audio_vae": trainer.pool.audio_vae,
+            },
+            defaults=defaults
+            or Defaults(width=fmt.width, height=fmt.height, frames=fmt.frames, fps=fmt.fps, shift=trainer.config.mix.shift),
+            training=record,
+            tokenizer=tokenizer.to_bytes(),
+            world=World(level=level, words=frozenset(KNOWN_WORDS)),
+        )
+
+
+def _audio(progress: Progress | None) -> Callable[[float], None] | None:
+    return None if progress is None else lambda share: progress(share, "audio VAE")

@@ -1,0 +1,137 @@
+"""Training tasks as noise levels: which tokens of a batch are noisy, and which are given."""
+
+# B clips, T latent frames, A audio latents
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..config import Config
+from ..types import SAMPLE_RATE, SAMPLES_PER_LATENT, TEMPORAL_RATIO
+
+LATENTS_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_LATENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskMix(Config):
+    """Shares of the tasks, and how noise levels are drawn.
+
+    The first eight are drawn per clip and need not add up to 1. ``references``, ``image`` and ``silent`` change the
+    packed layout, so they are drawn per step, the rest of the steps being joint.
+
+    Args:
+        text: everything is noise. image_first: the first frame is given. first_last: the last one too.
+        extend: one to four latent frames are given, with their sound. video_to_audio, audio_to_video: one half given.
+        forcing: every latent frame has its own level (diffusion forcing, 2407.01392). loop: both ends given, with sound.
+        references: one or two pictures of the actor are given. image: a single frame. silent: video without sound.
+        drop_text: share of clips trained with an empty prompt, for guidance.
+        shift: of the logit-normal video level; the audio's is its square root.
+        shared: share of clips whose audio and video levels come from one draw.
+        uniform: share of clips whose levels are uniform, for the ends of the schedule.
+    """
+
+    text: float = 0.44
+    image_first: float = 0.16
+    first_last: float = 0.05
+    extend: float = 0.10
+    video_to_audio: float = 0.05
+    audio_to_video: float = 0.05
+    forcing: float = 0.11
+    loop: float = 0.04
+    references: float = 0.07
+    image: float = 0.03
+    silent: float = 0.03
+    drop_text: float = 0.10
+    shift: float = 1.8
+    shared: float = 0.6
+    uniform: float = 0.1
+
+    @property
+    def per_clip(self) -> dict[str, float]:
+        """Shares of the tasks that are drawn per clip."""
+        names = (
+            "text",
+            "image_first",
+            "first_last",
+            "extend",
+            "video_to_audio",
+            "audio_to_video",
+            "forcing",
+            "loop",
+        )
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass
+class Levels:
+    """Noise levels of a batch. video: ``[B, T]``, audio: ``[B, A]``, in [0, 1]; 0 is given, not generated.
+
+    tail: bool ``[B]``, clips whose last latent frame is to be that of a still last picture.
+    """
+
+    video: Tensor
+    audio: Tensor
+    tail: Tensor
+
+
+def shift_level(level: Tensor, shift: float) -> Tensor:
+    """Return ``s t / (1 + (s - 1) t)`` (Esser et al. 2403.03206, eq. 23)."""
+    return shift * level / (1 + (shift - 1) * level)
+
+
+def _draw(shape: tuple[int, ...], mix: TaskMix, generator: torch.Generator) -> Tensor:
+    normal = torch.sigmoid(torch.randn(shape, generator=generator))
+    flat = torch.rand(shape, generator=generator)
+    return torch.where(torch.rand(shape, generator=generator) < mix.uniform, flat, normal)
+
+
+def draw_levels(batch: int, frames: int, audio: int, fps: float, mix: TaskMix, generator: torch.Generator) -> Levels:
+    """Draw a task and its noise levels for each clip of a joint batch.
+
+    Args:
+        batch, frames, audio: B, T, A. fps: pixel frames per second.
+        mix: shares. generator: on the CPU.
+    """
+    base = _draw((batch, 1), mix, generator)
+    own = _draw((batch, 1), mix, generator)
+    shared = torch.rand(batch, 1, generator=generator) < mix.shared
+    video = shift_level(base, mix.shift).expand(-1, frames).clone()
+    sound = shift_level(torch.where(shared, base, own), math.sqrt(mix.shift)).expand(-1, audio).clone()
+    tail = torch.zeros(batch, dtype=torch.bool)
+    shares = mix.per_clip
+    names = list(shares)
+    drawn = torch.multinomial(torch.tensor([shares[n] for n in names]), batch, replacement=True, generator=generator)
+    for clip, which in enumerate(drawn.tolist()):
+        task = names[which]
+        if task in ("image_first", "first_last", "loop"):
+            video[clip, 0] = 0.0
+        if task in ("first_last", "loop"):
+            video[clip, -1] = 0.0
+            tail[clip] = task == "first_last"
+        if task == "loop":
+            end = _sound_of(1, fps)
+            sound[clip, :end] = 0.0
+            sound[clip, -end:] = 0.0
+        elif task == "extend":
+            kept = int(torch.randint(1, min(4, frames - 1) + 1, (), generator=generator)) if frames > 1 else 0
+            video[clip, :kept] = 0.0
+            sound[clip, : _sound_of(kept, fps)] = 0.0
+        elif task == "video_to_audio":
+            video[clip] = 0.0
+        elif task == "audio_to_video":
+            sound[clip] = 0.0
+        elif task == "forcing":
+            each = shift_level(_draw((frames,), mix, generator), mix.shift)
+            given = torch.rand(frames, generator=generator) < 0.15
+            given[int(torch.randint(frames, (), generator=generator))] = False
+            video[clip] = torch.where(given, 0.0, each)
+    return Levels(video=video, audio=sound, tail=tail)
+
+
+def _sound_of(latent_frames: int, fps: float) -> int:
+    """Return how many audio latents lie wholly within the first ``latent_frames``."""
+    return int((1 + TEMPORAL_RATIO * (latent_frames - 1)) / fps * LATENTS_PER_SECOND)

@@ -1,0 +1,309 @@
+"""Train the video VAE within a number of minutes, resumable at any time."""
+
+# B windows, C latent channels, F frames, T latent frames, H W pixels, h w latent cells
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..config import Config
+from ..errors import SoraError
+from ..video_vae import VideoVAE, VideoVAEConfig
+from .ema import EMA
+from .log import RunLog
+from .optim import MuonAdamW, decay_schedule, split_parameters
+from .video_windows import ClipSource, Window, WindowStream, to_signed, world_clips
+
+PLAIN = ("encoder.stem", "encoder.head", "decoder.stem", "decoder.head")
+"""First and last layers stay with AdamW, as Muon's authors advise."""
+
+VALIDATION_CLIPS = 32
+VALIDATION_SEED = 4096
+STATISTICS_CLIPS = 256
+STATISTICS_SEED = 8192
+MEASURE_BATCH = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoStageConfig(Config):
+    """How to train.
+
+    Args:
+        minutes: wall time in all, over every resumption; the learning rate reaches zero there.
+        level: of the world that clips are drawn from.
+        batch: windows in a step.
+        frames: frames of a window, ``1 + 4 k``.
+        crops: windows cut from each rendered clip.
+        lr: learning rate before the schedule, of Muon and AdamW alike.
+        weight_decay: decoupled, on weights of two dimensions or more.
+        muon: Muon for the kernels; False trains all with AdamW.
+        actor_weight: weight of a pixel that the actor covers, against 1 elsewhere.
+        gradient, motion, square, kl: weights of the loss terms beside the mean absolute error.
+        noise: noise added to the latents that the decoder sees, in standard deviations of each channel.
+        ema: decay of the averaged weights, which are the ones kept.
+        decay: last share of the minutes, over which the learning rate falls.
+        threads: CPU threads of the step.
+        measure_every, save_every: seconds between measurements on unseen clips and between saved states.
+        seed: of the first weights and the noise.
+    """
+
+    minutes: float = 45.0
+    level: int = 1
+    batch: int = 8
+    frames: int = 13
+    crops: int = 2
+    lr: float = 2e-3
+    weight_decay: float = 0.01
+    muon: bool = True
+    actor_weight: float = 5.0
+    gradient: float = 0.5
+    motion: float = 0.25
+    square: float = 2.0
+    kl: float = 1e-4
+    noise: float = 0.07
+    ema: float = 0.998
+    decay: float = 0.5
+    threads: int = 4
+    measure_every: float = 60.0
+    save_every: float = 180.0
+    seed: int = 0
+
+
+class VideoVAETrainer:
+    """One run: the model, its average, its optimizer and where it stands.
+
+    Args:
+        config: how to train.
+        model_config: sizes of the model.
+        folder: where the state, the log and the result are written; a state found there is continued.
+        source: clips to train on; the rendered world unless given.
+
+    Raises:
+        SoraError: the state in ``folder`` belongs to another configuration.
+    """
+
+    def __init__(
+        self,
+        config: VideoStageConfig,
+        folder: Path,
+        *,
+        model_config: VideoVAEConfig | None = None,
+        source: ClipSource | None = None,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.folder = folder
+        self.source = source or world_clips(config.level)
+        self.model = VideoVAE(model_config or VideoVAEConfig())
+        groups = split_parameters(self.model, plain=PLAIN if config.muon else ("",))
+        self.optimizer = MuonAdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
+        self.ema = EMA(self.model, config.ema)
+        self.log = RunLog(folder / "log.jsonl")
+        self.step = 0
+        self.drawn = 0
+        self.minutes = 0.0
+        if (folder / "state.safetensors").exists():
+            self._load_state()
+
+    def run(self) -> dict[str, float]:
+        """Train until the minutes are spent, save state and result, and return the last measurement."""
+        config = self.config
+        stream = WindowStream(
+            self.source, batch=config.batch, frames=config.frames, crops=config.crops, drawn=self.drawn
+        )
+        torch.set_num_threads(config.threads)
+        validation = self.source(VALIDATION_SEED, VALIDATION_CLIPS, True)
+        began, spent = time.monotonic(), self.minutes
+        measured = saved = began
+        first_step = self.step
+        try:
+            while self.minutes < config.minutes:
+                terms = self._train_step(next(stream))
+                self.drawn = stream.drawn
+                now = time.monotonic()
+                self.minutes = spent + (now - began) / 60
+                if now - measured > config.measure_every:
+                    self._report(terms, validation, (self.step - first_step) * config.batch / (now - began))
+                    measured = time.monotonic()
+                if now - saved > config.save_every:
+                    self._save_state()
+                    saved = time.monotonic()
+        finally:
+            stream.close()
+        self._save_state()
+        return self._finish(validation)
+
+    def _train_step(self, window: Window) -> dict[str, Tensor]:
+        self.optimizer.set_scale(decay_schedule(self.minutes, self.config.minutes, decay=self.config.decay))
+        terms = video_loss(self.model, window, self.config)
+        terms["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.ema.update()
+        self.step += 1
+        return terms
+
+    def _report(self, terms: dict[str, Tensor], validation: Window, rate: float) -> None:
+        with self.ema.swapped():
+            measured = measure(self.model, validation)
+        self.log.write(
+            step=self.step,
+            clips=self.drawn,
+            minutes=round(self.minutes, 2),
+            windows_per_s=rate,
+            **{name: float(value.detach()) for name, value in terms.items()},
+            **measured,
+        )
+
+    def _finish(self, validation: Window) -> dict[str, float]:
+        """Write ``video_vae.safetensors``: averaged weights, with the latent statistics measured under them."""
+        with self.ema.swapped():
+            mean, std = latent_statistics(self.model, self.source(STATISTICS_SEED, STATISTICS_CLIPS, False))
+            result = VideoVAE(self.model.config)
+            result.load_state_dict(self.model.state_dict())
+        result.set_latent_statistics(mean, std)
+        measured = measure(result, validation)
+        record = {"steps": self.step, "clips": self.drawn, "minutes": round(self.minutes, 1), **measured}
+        tensors = {name: value.contiguous() for name, value in result.state_dict().items()}
+        metadata = {"config": json.dumps(result.config.to_dict()), "training": json.dumps(record)}
+        save_file(tensors, self.folder / "video_vae.safetensors", metadata)
+        self.log.write(event="finished", **record)
+        return measured
+
+    def _save_state(self) -> None:
+        """Write weights, average and optimizer; the new file replaces the old one only when it is whole."""
+        state = self.optimizer.state_dict()
+        tensors = {f"model.{name}": p.detach() for name, p in self.model.named_parameters()}
+        tensors |= {f"ema.{name}": value for name, value in self.ema.average.items()}
+        tensors |= {
+            f"optimizer.{i}.{name}": value for i, kept in state["state"].items() for name, value in kept.items()
+        }
+        progress = {
+            "step": self.step,
+            "drawn": self.drawn,
+            "minutes": self.minutes,
+            "updates": self.ema.updates,
+            "model": self.model.config.to_dict(),
+            "stage": self.config.to_dict(),
+        }
+        path, partial = self.folder / "state.safetensors", self.folder / "state.partial"
+        whole = {name: value.contiguous() for name, value in tensors.items()}
+        save_file(whole, partial, {"progress": json.dumps(progress)})
+        partial.replace(path)
+        (self.folder / "state.json").write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+
+    def _load_state(self) -> None:
+        path = self.folder / "state.safetensors"
+        with safe_open(path, "pt") as file:
+            progress = json.loads(file.metadata()["progress"])
+        if progress["model"] != self.model.config.to_dict():
+            raise SoraError(f"{path} holds a model of other sizes; train in an empty folder or use the same sizes")
+        if progress["stage"]["muon"] != self.config.muon:
+            raise SoraError(f"{path} was written by another optimizer; train in an empty folder or keep muon as it was")
+        tensors = load_file(path)
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                parameter.copy_(tensors[f"model.{name}"])
+        self.ema.load({name: tensors[f"ema.{name}"] for name in self.ema.average}, progress["updates"])
+        kept: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer":
+                index, name = rest.split(".")
+                kept.setdefault(int(index), {})[name] = value
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for index, state in kept.items():
+            # Saved tensors are contiguous; the moments must lie as their kernels do, or every step pays for it.
+            state.update({k: v.clone() if v.ndim == 0 else _laid_like(v, parameters[index]) for k, v in state.items()})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": kept, "param_groups": groups})
+        self.step, self.drawn, self.minutes = progress["step"], progress["drawn"], progress["minutes"]
+
+
+def train_video_vae(
+    config: VideoStageConfig,
+    folder: Path,
+    *,
+    model_config: VideoVAEConfig | None = None,
+    source: ClipSource | None = None,
+) -> dict[str, float]:
+    """Train, or continue the training in ``folder``; arguments as of `VideoVAETrainer`.
+
+    Returns:
+        The last measurement on unseen clips (``psnr``, ``psnr_actor`` in dB).
+    """
+    return VideoVAETrainer(config, folder, model_config=model_config, source=source).run()
+
+
+def video_loss(model: VideoVAE, window: Window, config: VideoStageConfig) -> dict[str, Tensor]:
+    """Return the loss of one batch (``loss``) and its parts.
+
+    Mean absolute error with the actor weighted up, absolute error of spatial and temporal differences (edges and
+    motion), a mean square term (the measure is PSNR) and a weak divergence from the unit normal. The decoder sees the
+    latent with noise, so that a generator's small errors do no harm. Our own mix.
+    """
+    clean = to_signed(window.frames)
+    with torch.autocast(clean.device.type, torch.bfloat16):
+        mean, log_variance = model.moments(clean)
+        mean, log_variance = mean.float(), log_variance.float()
+        spread = mean.detach().std(dim=(0, 2, 3, 4), keepdim=True) * config.noise
+        std = (log_variance.exp() + spread.square()).sqrt()
+        decoded = model.reconstruct(mean + std * torch.randn_like(mean))
+    error = decoded.float() - clean
+    weight_B1FHW = 1 + (config.actor_weight - 1) * window.mask[:, None]
+    terms = {
+        "absolute": (error.abs() * weight_B1FHW).mean(),
+        "gradient": error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean(),
+        "motion": error.diff(dim=2).abs().mean(),
+        "square": error.square().mean(),
+        "kl": 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean(),
+    }
+    loss = terms["absolute"] + config.gradient * terms["gradient"] + config.motion * terms["motion"]
+    return {"loss": loss + config.square * terms["square"] + config.kl * terms["kl"]} | {
+        name: value.detach() for name, value in terms.items()
+    }
+
+
+@torch.no_grad()
+def measure(model: VideoVAE, clips: Window) -> dict[str, float]:
+    """Return the mean over clips of the PSNR after a round trip, in dB: whole picture, and where the actor is.
+
+    Frames are rounded to 8 bits before comparing, as a viewer would get them.
+    """
+    whole, actor = [], []
+    for frames, mask in zip(clips.frames.split(MEASURE_BATCH), clips.mask.split(MEASURE_BATCH), strict=True):
+        with torch.autocast(frames.device.type, torch.bfloat16):
+            decoded = model.decode(model.encode(to_signed(frames)))
+        shown = ((decoded.float() + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 4, 1)
+        square_BFHW = ((shown - frames.float()) / 255).square().mean(dim=-1)
+        whole.append(square_BFHW.mean(dim=(1, 2, 3)))
+        actor.append((square_BFHW * mask).sum(dim=(1, 2, 3)) / mask.sum(dim=(1, 2, 3)).clamp(min=1.0))
+    return {"psnr": _psnr(torch.cat(whole)), "psnr_actor": _psnr(torch.cat(actor))}
+
+
+@torch.no_grad()
+def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation ``[C]`` of the raw latent over whole clips."""
+    latents = []
+    for frames in clips.frames.split(MEASURE_BATCH):
+        with torch.autocast(frames.device.type, torch.bfloat16):
+            latents.append(model.moments(to_signed(frames))[0].float())
+    latent_BCThw = torch.cat(latents)
+    return latent_BCThw.mean(dim=(0, 2, 3, 4)), latent_BCThw.std(dim=(0, 2, 3, 4))
+
+
+def _psnr(square_B: Tensor) -> float:
+    return float((-10 * square_B.clamp(min=1e-10).log10()).mean())
+
+
+def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
