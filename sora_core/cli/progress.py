@@ -14,12 +14,20 @@ class Progress:
     def __init__(self, what: str) -> None:
         self.what = what
         self.started = time.monotonic()
+        self.first: tuple[float, float] | None = None
+        self.last = 0.0
         self.shown = -1
         self.terminal = sys.stderr.isatty()
 
     def __call__(self, done: float, total: float, note: str = "") -> None:
         """Show that ``done`` of ``total`` is done, with a short note behind the bar."""
         share = min(max(done / total, 0.0), 1.0) if total else 1.0
+        if share < self.last:
+            # the next of several things to do
+            self.started, self.first, self.shown = time.monotonic(), None, -1
+        self.last = share
+        # the pace counts from the first report: a resumed run starts in the middle
+        self.first = self.first or (time.monotonic(), share)
         if not self.terminal:
             if (quarter := int(share * 4)) > self.shown:
                 self.shown = quarter
@@ -42,11 +50,12 @@ class Progress:
             self.shown = -1
 
     def _line(self, share: float, note: str) -> str:
-        passed = time.monotonic() - self.started
+        now = time.monotonic()
         filled = round(share * WIDTH)
-        left = f", {clock(passed / share - passed)} left" if 0 < share < 1 else ""
+        since, first = self.first or (now, share)
+        left = f", {clock((now - since) * (1 - share) / (share - first))} left" if first < share < 1 else ""
         bar = "#" * filled + "." * (WIDTH - filled)
-        return f"{self.what} [{bar}] {share:4.0%} {clock(passed)}{left}{f'  {note}' if note else ''}"
+        return f"{self.what} [{bar}] {share:4.0%} {clock(now - self.started)}{left}{f'  {note}' if note else ''}"
 
 
 def clock(seconds: float) -> str:

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             level=args.level,
             batch=args.batch,
-            progress=progress,
+            progress=lambda share, words: progress(share, 1, words),
             say=progress.say,
         )
     finally:

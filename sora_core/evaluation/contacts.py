@@ -31,6 +31,10 @@ NO_ARC_PX = 4.0
 """Gravity residual of a clip that shows no free flight."""
 
 
+Fit = tuple[np.ndarray, float, bool]
+"""Coefficients ``[3]``, sum of squared residuals, and whether it is curved."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Segment:
     """Consecutive frames whose heights one parabola or line fits.
@@ -84,7 +88,7 @@ def split_track(y_F: np.ndarray, fps: float) -> list[Segment]:
         return []
     longest = min(count, max(FREE_FRAMES, round(3.0 * fps)))
     cost_FF = np.full((count, count + 1), np.inf)
-    best: dict[tuple[int, int], tuple[np.ndarray, float, bool]] = {}
+    best: dict[tuple[int, int], Fit] = {}
     for n in range(1, longest + 1):
         starts = np.arange(count - n + 1)
         windows_Sn = np.lib.stride_tricks.sliding_window_view(y_F, n)
@@ -106,15 +110,14 @@ def split_track(y_F: np.ndarray, fps: float) -> list[Segment]:
     stop = count
     while stop > 0:
         start = int(came[stop])
-        segments.append(_segment(y_F, start, stop, *best[start, stop], fps))
+        segments.append(_segment(y_F, start, stop, best[start, stop], fps))
         stop = start
     return segments[::-1]
 
 
-def _segment(
-    y_F: np.ndarray, start: int, stop: int, coefficients_3: np.ndarray, squares: float, curved: bool, fps: float
-) -> Segment:
+def _segment(y_F: np.ndarray, start: int, stop: int, fit: Fit, fps: float) -> Segment:
     """Build the segment of frames ``start`` to ``stop`` and measure it with g free where that can be told."""
+    coefficients_3, squares, curved = fit
     c0, c1, c2 = (float(c) for c in coefficients_3)
     gravity = 2.0 * c2
     if curved and stop - start >= FREE_FRAMES:
@@ -131,7 +134,8 @@ def _fits(windows_Sn: np.ndarray, fps: float) -> list[tuple[np.ndarray, np.ndarr
     fall_n = 0.5 * GRAVITY * t_n**2
     fits = []
     line = _solver(n, min(n, 2), fps)
-    for curve, curved in ((np.zeros(n), False), (fall_n, True)):
+    # Both fit two frames exactly, and the first then stands: such a tail is seen after a contact, where things fly.
+    for curve, curved in ((fall_n, True), (np.zeros(n), False)):
         if curved and n < 2:
             continue
         flat_Sn = windows_Sn - curve

@@ -34,6 +34,10 @@ FRAMES = 9
 RADII = tuple(0.074 * 1.065**k for k in range(17))
 """Radii tried, in frame heights: from 13 % under the smallest object to 10 % over the largest."""
 
+SHIFTS = ((0.0, 0.0), (-0.8, 0.0), (0.8, 0.0), (0.0, -0.8), (0.0, 0.8))
+"""Pixels by which the centres are moved: the centroid of a bright actor on a bright wall is off by the part of its rim
+that is lost in the wall."""
+
 SYMMETRY: dict[str, int] = {"ball": 2, "box": 4, "star": 5, "ring": 1}
 """Turns after which an outline looks the same, where the mark is small beside it; 1 for every other object."""
 
@@ -106,25 +110,19 @@ def match_shape(
     picture, centre_F2 = parts.picture[used], centre_F2[used]
     names = tuple(objects)
     few, few_F2 = picture[::2], centre_F2[::2]
-    # Each object is at first at its best under every blur, since only a sharp picture tells blur and radius apart.
-    kept: list[Templates] = []
-    for blur in BLURS:
-        coarse, table = (templates(names, colour, radii, blur) for radii in (RADII[::2], RADII))
-        rough = _shares(_explained(few, parts.background, few_F2, coarse)[None], coarse)
-        best = {name: max((key for key in rough if key[0] == name), key=lambda key: rough[key])[1] for name in names}
-        pairs = enumerate(zip(table.names, table.radii, strict=True))
-        kept.append(table.pick([k for k, (name, radius) in pairs if abs(math.log(radius / best[name])) < 0.10]))
-    # The centroid of a bright actor on a bright wall is off by the part of its rim that is lost in the wall.
-    shifts = [(dx, dy) for dx in (-0.8, 0.0, 0.8) for dy in (-0.8, 0.0, 0.8)]
-    shares = []
-    for near in kept:
-        fits = [_explained(picture, parts.background, centre_F2 + torch.tensor(shift), near) for shift in shifts]
-        shares.append(_shares(torch.stack(fits), near))
-    share = max(shares, key=lambda found: max(found.values()))
+    coarse = [(blur, templates(names, colour, RADII[::2], blur)) for blur in BLURS]
+    rough = {blur: _shares(_explained(few, parts.background, few_F2, table)[None], table) for blur, table in coarse}
+    blur = max(rough, key=lambda tried: max(rough[tried].values()))
+    best = {n: max((r for m, r in rough[blur] if m == n), key=lambda r: rough[blur][n, r]) for n in names}
+    table = templates(names, colour, RADII, blur)
+    pairs = enumerate(zip(table.names, table.radii, strict=True))
+    near = table.pick([k for k, (name, radius) in pairs if abs(math.log(radius / best[name])) < 0.10])
+    fits = [_explained(picture, parts.background, centre_F2 + torch.tensor(shift), near) for shift in SHIFTS]
+    share = _shares(torch.stack(fits), near)
     chosen = max(share, key=lambda key: share[key])
-    others = [max(v for (name, _), v in share.items() if name == other) for other in names if other != chosen[0]]
+    others = [value for (name, _), value in share.items() if name != chosen[0]]
     radius = _peak([(r, v) for (name, r), v in share.items() if name == chosen[0]])
-    return ShapeMatch(chosen[0], radius, BLURS[shares.index(share)], share[chosen], share[chosen] - max([0.0, *others]))
+    return ShapeMatch(chosen[0], radius, blur, share[chosen], share[chosen] - max([0.0, *others]))
 
 
 def settle(parts: Segmentation, centre_F2: Tensor, match: ShapeMatch, colour: str) -> Tensor:
@@ -217,51 +215,53 @@ def cut(picture_FHW3: Tensor, centre_F2: Tensor) -> Tensor:
 @lru_cache(maxsize=256)
 def templates(objects: tuple[str, ...], colour: str, radii: tuple[float, ...], blur: float) -> Templates:
     """Paint every candidate of ``objects`` in ``colour``, at some angles, its centroid in the middle."""
-    covers, paints, names, sizes = [], [], [], []
-    for name in objects:
-        fold = SYMMETRY.get(name, 1)
-        turns = TURNS * (2 if fold == 1 else 1)
-        for radius in radii:
-            for turn in range(turns):
-                cover, light = _paint(name, radius, 2 * math.pi * turn / (turns * fold))
-                covers.append(cover)
-                paints.append((torch.tensor(COLOURS[colour])[:, None, None] * light).clamp(max=1.0) * cover)
-                names.append(name)
-                sizes.append(radius)
-    cover = _blur(torch.stack(covers)[:, None], blur).flatten(1)
-    paint = _blur(torch.stack(paints).flatten(0, 1)[:, None], blur).view(len(names), 3, -1).transpose(1, 2).contiguous()
+    drawn = [_draw(name, radii) for name in objects]
+    cover_KPP, light_KPP = (torch.cat([d[k] for d in drawn]) for k in (0, 1))
+    paint_K3PP = (torch.tensor(COLOURS[colour])[:, None, None] * light_KPP[:, None]).clamp(max=1.0) * cover_KPP[:, None]
+    cover = _blur(cover_KPP[:, None], blur).flatten(1)
+    paint = _blur(paint_K3PP.flatten(0, 1)[:, None], blur).view(len(cover), 3, -1).transpose(1, 2).contiguous()
     return Templates(
         cover,
         paint,
         cover.square(),
         (paint * cover[..., None]).flatten(1),
         paint.square().sum((1, 2)),
-        tuple(names),
-        tuple(sizes),
+        tuple(name for name, d in zip(objects, drawn, strict=True) for _ in d[2]),
+        tuple(radius for d in drawn for radius in d[2]),
     )
 
 
-def _paint(name: str, radius: float, angle: float) -> tuple[Tensor, Tensor]:
-    """Return cover and light ``[PATCH, PATCH]`` of one object at the working height."""
+@lru_cache(maxsize=64)
+def _draw(name: str, radii: tuple[float, ...]) -> tuple[Tensor, Tensor, tuple[float, ...]]:
+    """Return cover and light ``[K, PATCH, PATCH]`` of one object at the working height, and the radius of each.
+
+    The picture is that of the renderer: a dark rim, a darker mark, light from the upper left.
+    """
     shape = SHAPES[name]
+    fold = SYMMETRY.get(name, 1)
+    turns = TURNS * (2 if fold == 1 else 1)
     pixel = 1.0 / WORK_HEIGHT
+    sizes = tuple(radius for radius in radii for _ in range(turns))
+    radius = torch.tensor(sizes)[:, None, None]
+    angle = (torch.arange(turns) * (2 * math.pi / (turns * fold))).repeat(len(radii))[:, None, None]
     step = (torch.arange(PATCH) - PATCH // 2) * pixel
-    y, x = torch.meshgrid(step, step, indexing="ij")
+    y, x = (grid.expand(len(sizes), -1, -1) for grid in torch.meshgrid(step, step, indexing="ij"))
 
     def outline(dx: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
-        local_x = (math.cos(angle) * dx + math.sin(angle) * dy) / radius
-        local_y = (math.cos(angle) * dy - math.sin(angle) * dx) / radius
-        edge, mark = shape.distance(local_x, local_y), shape.mark(local_x, local_y)
-        return edge * radius / pixel, mark * radius / pixel
+        local_x = (angle.cos() * dx + angle.sin() * dy) / radius
+        local_y = (angle.cos() * dy - angle.sin() * dx) / radius
+        scale = radius / pixel
+        return shape.distance(local_x, local_y) * scale, shape.mark(local_x, local_y) * scale
 
     cover = (0.5 - outline(x, y)[0]).clamp(0.0, 1.0)
     # Tracks follow the centroid, which for an unsymmetric outline is not its origin.
-    x, y = x + (cover * x).sum() / cover.sum(), y + (cover * y).sum() / cover.sum()
+    area = cover.sum((1, 2), keepdim=True)
+    x, y = (z + (cover * z).sum((1, 2), keepdim=True) / area for z in (x, y))
     edge, mark = outline(x, y)
     cover = (0.5 - edge).clamp(0.0, 1.0)
     core = (0.5 - edge - RIM / pixel).clamp(0.0, 1.0)
     dark = (1 - 0.45 * (1 - core)) * (1 - 0.35 * core * (0.5 - mark).clamp(0.0, 1.0))
-    return cover, (1.0 - 0.13 * (x + y) / radius).clamp(0.7, 1.15) * dark
+    return cover, (1.0 - 0.13 * (x + y) / radius).clamp(0.7, 1.15) * dark, sizes
 
 
 def _blur(planes_K1PP: Tensor, blur: float) -> Tensor:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -25,9 +24,10 @@ from ..errors import SoraError
 from ..types import SAMPLE_RATE
 from .audio_loss import AudioLoss, onset_errors_ms, snr_db, spectra_loss, spectral_convergence
 from .audio_sounds import draw_sounds, world_impacts
+from .ema import EMA
+from .log import RunLog
 from .optim import MuonAdamW
-
-logger = logging.getLogger(__name__)
+from .state import load_state, read_progress, save_state
 
 DrawBatch = Callable[[int, torch.Generator], Tensor]
 """From a number of clips and a CPU generator to sound, float32 ``[B, S]``."""
@@ -89,7 +89,7 @@ class AudioTrainer:
         device: where to train.
 
     Raises:
-        SoraError: ``decoder_only`` without a start, or a start of other sizes.
+        SoraError: ``decoder_only`` without a start, or a start or a state of other sizes.
     """
 
     def __init__(
@@ -118,19 +118,15 @@ class AudioTrainer:
         else:
             self.model.load_state_dict(start.state_dict())
         self.model.encoder.requires_grad_(not training.decoder_only)
-        self.average = AudioVAE(config).to(self.device)
-        self.average.load_state_dict(self.model.state_dict())
+        self.ema = EMA(self.model, training.ema)
         self.loss = AudioLoss().to(self.device)
-        self.optimiser = MuonAdamW(_groups(self.model), lr=training.rate, weight_decay=0.01, betas=(0.9, 0.98))
-        self.generator = torch.Generator().manual_seed(training.seed)
+        self.optimizer = MuonAdamW(_groups(self.model), lr=training.rate, weight_decay=0.01, betas=(0.9, 0.98))
+        self.log = RunLog(folder / "log.jsonl")
+        self.path = folder / "state.safetensors"
         self.step, self.elapsed = 0, 0.0
-        folder.mkdir(parents=True, exist_ok=True)
-        if self._state_file.exists():
-            self._load_state()
-
-    @property
-    def _state_file(self) -> Path:
-        return self.folder / "state.safetensors"
+        if self.path.exists():
+            self._resume()
+        self.generator = torch.Generator().manual_seed(training.seed + 7919 * self.step)
 
     def run(self, minutes: float | None = None, progress: Callable[[float], None] | None = None) -> dict[str, float]:
         """Train until the budget, or this call's own ``minutes``, is spent; return the last measurements.
@@ -150,21 +146,24 @@ class AudioTrainer:
                 progress(self.elapsed / budget)
             if self.elapsed - measured >= self.training.measure_every:
                 measured = self.elapsed
-                self._log({**{name: float(value.detach()) for name, value in parts.items()}, **measure(self.average)})
+                with self.ema.swapped():
+                    figures = measure(self.model)
+                self._log({**{name: float(value.detach()) for name, value in parts.items()}, **figures})
             if self.elapsed - saved >= self.training.save_every:
                 saved = self.elapsed
-                self._save_state()
-        if not self.training.decoder_only:
-            measure_latents(self.average)
-        self._save_state()
-        save_audio_vae(self.folder / "audio_vae.safetensors", self.average, self._record())
-        figures = measure(self.average)
+                self.save()
+        self.save()
+        with self.ema.swapped():
+            if not self.training.decoder_only:
+                measure_latents(self.model)
+            save_audio_vae(self.folder / "audio_vae.safetensors", self.model, self._record())
+            figures = measure(self.model)
         self._log(figures)
         return figures
 
     def _train_step(self, progress: float) -> dict[str, Tensor]:
         """Take one step, ``progress`` of the budget being spent, and return the loss's parts."""
-        for group in self.optimiser.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = self.training.rate * learning_rate(progress)
         stage = 1.0 if self.training.decoder_only else min(max((progress - 0.3) / 0.3, 0.0), 1.0)
         true_BS = self.draw_batch(self.training.batch, self.generator).to(self.device)
@@ -182,16 +181,13 @@ class AudioTrainer:
         shape = spectra_loss(heard_BLF, true_BLF)
         loss, parts = self.loss(heard_BS, true_BS, stage)
         loss = 0.5 * loss + shape["complex"] + shape["magnitude"]
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         (loss + self.training.kl * kl).backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         if torch.isfinite(norm):
-            self.optimiser.step()
+            self.optimizer.step()
         self.step += 1
-        decay = min(self.training.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(new, 1 - decay)
+        self.ema.update()
         return {**shape, **parts, "kl": kl, "norm": norm}
 
     def _record(self) -> dict[str, object]:
@@ -201,39 +197,23 @@ class AudioTrainer:
 
     def _log(self, values: dict[str, float]) -> None:
         """Append a line to the log."""
-        line = {"step": self.step, "seconds": round(self.elapsed, 1), **{k: round(v, 4) for k, v in values.items()}}
-        logger.info("%s", line)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        shown = {name: round(value, 4) for name, value in values.items()}
+        self.log.write(step=self.step, seconds=round(self.elapsed, 1), **shown)
 
-    def _save_state(self) -> None:
-        """Write everything that going on needs, without pickle; the old state stays until the new one is whole."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
-        for index, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": value for name, value in values.items()}
-        tensors["generator"] = self.generator.get_state()
-        new = self._state_file.with_suffix(".new")
-        whole = {name: value.contiguous().clone() for name, value in tensors.items()}
-        save_file(whole, new, metadata={"step": str(self.step), "elapsed": str(self.elapsed)})
-        new.replace(self._state_file)
+    def save(self) -> None:
+        """Write the state."""
+        place = {"step": self.step, "elapsed": self.elapsed}
+        about = {"model": self.model.config.to_dict(), "stage": self.training.to_dict()}
+        save_state(self.path, self.model, self.ema, self.optimizer, place | about)
 
-    def _load_state(self) -> None:
-        """Go on from the written state."""
-        with safe_open(self._state_file, framework="pt") as file:
-            metadata = file.metadata()
-        tensors = load_file(self._state_file)
-        self.step, self.elapsed = int(metadata["step"]), float(metadata["elapsed"])
-        self.generator.set_state(tensors.pop("generator"))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = value
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        for prefix, module in (("model.", self.model), ("average.", self.average)):
-            module.load_state_dict({k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)})
+    def _resume(self) -> None:
+        kept = read_progress(self.path)
+        if kept["model"] != self.model.config.to_dict():
+            raise SoraError(f"{self.path} holds a model of other sizes; train in an empty folder or use the same sizes")
+        if kept["stage"]["decoder_only"] != self.training.decoder_only:
+            raise SoraError(f"{self.path} trained other parts; train in an empty folder or keep decoder_only as it was")
+        load_state(self.path, self.model, self.ema, self.optimizer)
+        self.step, self.elapsed = kept["step"], kept["elapsed"]
 
 
 def _groups(model: nn.Module) -> list[dict[str, object]]:

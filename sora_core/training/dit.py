@@ -143,7 +143,7 @@ class DiTTrainer:
         self.generator = torch.Generator().manual_seed(config.seed + 7919 * self.step)
         if config.compile:
             for block in dit.blocks:
-                block.compile()
+                block.compile(dynamic=False)
 
     def run(self, progress: Callable[[float, str], None] | None = None) -> dict[str, float]:
         """Train until the minutes are spent, save the state, and return the last measurement.
@@ -291,7 +291,8 @@ class DiTTrainer:
         prompts = [caption(a, "medium", generator) for a in batch.attributes]
         text, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
         sums = {"video": 0.0, "audio": 0.0}
-        with self.ema.swapped():
+        # Another batch size would be compiled anew, for a few calls.
+        with self.ema.swapped(), torch.compiler.set_stance("force_eager"):
             for value in VALIDATION_LEVELS:
                 video = torch.full((len(rows), 1), value, device=self.device)
                 terms = flow_loss(
@@ -362,7 +363,7 @@ def flow_loss(
             None if silent else noisy_audio,
             states,
             mask,
-            sigma_video=_merge(sigma_video),
+            sigma_video=sigma_video,
             sigma_audio=sigma_audio,
             fps=fps,
             references=references,
@@ -379,11 +380,6 @@ def flow_loss(
         terms["audio"] = _weighted(error, sound_weight)
     terms["loss"] = terms["video"] + config.audio * terms["audio"]
     return terms
-
-
-def _merge(sigma: Tensor) -> Tensor:
-    """Return ``[B, 1]`` where every level of a clip is the same (cheaper to modulate), else the levels as they are."""
-    return sigma[:, :1] if bool((sigma == sigma[:, :1]).all()) else sigma
 
 
 def _weighted(error: Tensor, weight: Tensor) -> Tensor:

@@ -24,5 +24,7 @@ class RunLog:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": round(time.time(), 1), **values}) + "\n")
         shown = (f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
-        sys.stderr.write("  ".join(shown) + "\n")
+        # a progress bar may stand on the line
+        start = "\r\x1b[K" if sys.stderr.isatty() else ""
+        sys.stderr.write(start + "  ".join(shown) + "\n")
         sys.stderr.flush()

@@ -24,14 +24,21 @@ from ..types import ClipFormat
 from ..video_vae import VideoVAE, VideoVAEConfig
 from ..world.captions import KNOWN_WORDS
 from .audio_vae import AudioTrainer, AudioTraining, load_audio_vae
-from .dit import DiTStageConfig, DiTTrainer, VALIDATION_SEED
+from .dit import VALIDATION_SEED, DiTStageConfig, DiTTrainer
 from .latents import LatentPool
+from .pictures import LOG, draw_curves
+from .samples import audio_sheet, sample_sheet, video_sheet
 from .video_vae import VideoStageConfig, VideoVAETrainer
 
 SHARES = {"video-vae": 0.30, "audio-vae": 0.10, "dit": 0.60}
 """Shares of the minutes when all stages run."""
 
 MODEL = "model.safetensors"
+SAMPLES = "samples.png"
+
+START_CLIPS = 300
+"""Clips rendered for each of the DiT stage's minutes before its first step, up to `DiTStageConfig.start`: about a tenth
+of the time on one core."""
 
 
 class Progress(Protocol):
@@ -61,10 +68,12 @@ def train(
     Args:
         stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder) or ``all``.
         preset: of the transformer, see `dit.PRESETS`.
-        minutes: in all, over every resumption. Rendering is part of it; reading and writing files is not.
+        minutes: in all, over every resumption. Rendering is part of it; reading and writing files, and the pictures
+            drawn after each stage, are not.
         out: folder for states, logs, pictures and the model. A DiT stage takes the VAEs found there, or the shipped
             ones where there are none.
-        resume: go on from the states in ``out``; without it a folder that holds any is refused.
+        resume: go on from the states in ``out``; without it a folder that holds any is refused. Where all stages run,
+            VAEs that a transformer has begun to learn from stay as they are.
         device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage.
         progress, say: shown to the user.
 
@@ -81,30 +90,46 @@ def train(
         raise SoraError(f"stage {unknown[0]!r} is not known; choose one of {', '.join(SHARES)} or all")
     held = [name for name in stages if (out / name / "state.safetensors").exists()]
     if held and not resume:
-        raise SoraError(f"{out} already holds a run of {', '.join(held)}; add --resume to go on, or name another folder")
+        raise SoraError(
+            f"{out} already holds a run of {', '.join(held)}; add --resume to go on, or name another folder"
+        )
     shares = SHARES if stage == "all" else {stage: 1.0}
+    if stage == "all" and "dit" in held:
+        stages = [name for name in stages if name == "dit" or not _vae_path(out, name).exists()]
     for name in stages:
         part = minutes * shares[name]
-        if say is not None:
-            say(f"{name}: {part:.1f} minutes, log in {out / name / 'log.jsonl'}")
         folder = out / name
+        if say is not None:
+            say(f"{name}: {part:.1f} minutes, log in {folder / LOG}")
         if name == "video-vae":
-            config = VideoStageConfig(minutes=part, level=level, seed=seed, threads=torch.get_num_threads())
+            # at the batch that serves a CPU, a GPU waits most of the time
+            size = VideoStageConfig.batch * (1 if torch.device(device).type == "cpu" else 8)
+            threads = torch.get_num_threads()
+            config = VideoStageConfig(minutes=part, level=level, seed=seed, threads=threads, batch=size)
             VideoVAETrainer(config, folder, device=device).run(progress)
         elif name == "audio-vae":
             training = AudioTraining(minutes=part, level=level, seed=seed)
             AudioTrainer(AudioVAEConfig(), training, folder, device=device).run(progress=_audio(progress))
         else:
-            stage_config = DiTStageConfig(minutes=part, seed=seed, batch=batch or DiTStageConfig.batch)
+            size = batch or DiTStageConfig.batch
+            start = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
+            stage_config = DiTStageConfig(minutes=part, seed=seed, batch=size, start=start)
             trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device)
             trainer.run(progress)
             write_model(trainer, out / MODEL, level=level)
+        draw_stage(name, out, level=level, device=device)
     done = out / MODEL if "dit" in stages else out / stages[-1]
     return f"trained {', '.join(stages)} for {minutes:g} minutes: {done}"
 
 
 def dit_trainer(
-    config: DiTStageConfig, out: Path, *, preset: str, level: int, device: torch.device | str, fmt: ClipFormat | None = None
+    config: DiTStageConfig,
+    out: Path,
+    *,
+    preset: str,
+    level: int,
+    device: torch.device | str,
+    fmt: ClipFormat | None = None,
 ) -> DiTTrainer:
     """Build the transformer stage over the VAEs in ``out`` (or the shipped ones)."""
     torch.manual_seed(config.seed)
@@ -128,18 +153,34 @@ def dit_trainer(
     )
 
 
+def draw_stage(name: str, out: Path, *, level: int, device: torch.device | str) -> None:
+    """Draw a finished stage's curves, and what its model makes."""
+    draw_curves(out / name)
+    if name == "dit":
+        sample_sheet(out / MODEL, out / SAMPLES, device)
+    elif name == "video-vae":
+        video_sheet(load_video_vae(_vae_path(out, name), device), out / name / SAMPLES, level=level, device=device)
+    else:
+        audio_sheet(load_audio_vae(_vae_path(out, name), device), out / name / SAMPLES, level=level, device=device)
+
+
 def load_vaes(out: Path, device: torch.device | str) -> tuple[VideoVAE, AudioVAE]:
     """Return the VAEs trained in ``out``, frozen; the shipped ones where there are none."""
-    video_path, audio_path = out / "video-vae" / "video_vae.safetensors", out / "audio-vae" / "audio_vae.safetensors"
+    video_path, audio_path = _vae_path(out, "video-vae"), _vae_path(out, "audio-vae")
     if video_path.exists() and audio_path.exists():
-        with safe_open(video_path, "pt") as file:
-            video = VideoVAE(VideoVAEConfig.from_dict(json.loads(file.metadata()["config"])))
-        video.load_state_dict(load_file(video_path))
-        audio = load_audio_vae(audio_path)
+        video, audio = load_video_vae(video_path), load_audio_vae(audio_path)
     else:
         shipped = load_checkpoint(find_checkpoint())
         video, audio = shipped.video_vae, shipped.audio_vae
     return video.float().to(device).eval().requires_grad_(False), audio.float().to(device).eval().requires_grad_(False)
+
+
+def load_video_vae(path: Path, device: torch.device | str = "cpu") -> VideoVAE:
+    """Read what `VideoVAETrainer` wrote."""
+    with safe_open(path, "pt") as file:
+        vae = VideoVAE(VideoVAEConfig.from_dict(json.loads(file.metadata()["config"])))
+    vae.load_state_dict(load_file(path))
+    return vae.to(device).eval()
 
 
 def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaults | None = None) -> None:
@@ -167,7 +208,9 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
                 "audio_vae": trainer.pool.audio_vae,
             },
             defaults=defaults
-            or Defaults(width=fmt.width, height=fmt.height, frames=fmt.frames, fps=fmt.fps, shift=trainer.config.mix.shift),
+            or Defaults(
+                width=fmt.width, height=fmt.height, frames=fmt.frames, fps=fmt.fps, shift=trainer.config.mix.shift
+            ),
             training=record,
             tokenizer=tokenizer.to_bytes(),
             world=World(level=level, words=frozenset(KNOWN_WORDS)),
@@ -176,3 +219,8 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
 
 def _audio(progress: Progress | None) -> Callable[[float], None] | None:
     return None if progress is None else lambda share: progress(share, "audio VAE")
+
+
+def _vae_path(out: Path, stage: str) -> Path:
+    """Return where a VAE stage leaves its model: ``video-vae/video_vae.safetensors``."""
+    return out / stage / f"{stage.replace('-', '_')}.safetensors"

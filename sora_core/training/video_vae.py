@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..config import Config
@@ -20,6 +20,7 @@ from ..video_vae import VideoVAE, VideoVAEConfig
 from .ema import EMA
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
+from .state import load_state, read_progress, save_state
 from .video_windows import ClipSource, Window, WindowStream, to_signed, world_clips
 
 PLAIN = ("encoder.stem", "encoder.head", "decoder.stem", "decoder.head")
@@ -84,7 +85,8 @@ class VideoVAETrainer:
         config: how to train.
         model_config: sizes of the model.
         folder: where the state, the log and the result are written; a state found there is continued.
-        source: clips to train on; the rendered world unless given.
+        source: clips to train on, on ``device``; the rendered world unless given.
+        device: where to render and train.
 
     Raises:
         SoraError: the state in ``folder`` belongs to another configuration.
@@ -97,27 +99,39 @@ class VideoVAETrainer:
         *,
         model_config: VideoVAEConfig | None = None,
         source: ClipSource | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
-        self.source = source or world_clips(config.level)
-        self.model = VideoVAE(model_config or VideoVAEConfig())
+        self.device = torch.device(device)
+        self.source = source or world_clips(config.level, device=device)
+        self.model = VideoVAE(model_config or VideoVAEConfig()).to(device)
         groups = split_parameters(self.model, plain=PLAIN if config.muon else ("",))
         self.optimizer = MuonAdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
         self.ema = EMA(self.model, config.ema)
         self.log = RunLog(folder / "log.jsonl")
+        self.path = folder / "state.safetensors"
         self.step = 0
         self.drawn = 0
         self.minutes = 0.0
-        if (folder / "state.safetensors").exists():
-            self._load_state()
+        if self.path.exists():
+            self._resume()
 
-    def run(self) -> dict[str, float]:
-        """Train until the minutes are spent, save state and result, and return the last measurement."""
+    def run(self, progress: Callable[[float, str], None] | None = None) -> dict[str, float]:
+        """Train until the minutes are spent, save state and result, and return the last measurement.
+
+        Args:
+            progress: called after each step with the share of the minutes spent and a few words.
+        """
         config = self.config
         stream = WindowStream(
-            self.source, batch=config.batch, frames=config.frames, crops=config.crops, drawn=self.drawn
+            self.source,
+            batch=config.batch,
+            frames=config.frames,
+            crops=config.crops,
+            drawn=self.drawn,
+            ahead=self.device.type == "cpu",
         )
         torch.set_num_threads(config.threads)
         validation = self.source(VALIDATION_SEED, VALIDATION_CLIPS, True)
@@ -130,15 +144,18 @@ class VideoVAETrainer:
                 self.drawn = stream.drawn
                 now = time.monotonic()
                 self.minutes = spent + (now - began) / 60
+                rate = (self.step - first_step) * config.batch / (now - began)
+                if progress is not None:
+                    progress(self.minutes / config.minutes, f"step {self.step}, {rate:.0f} windows/s")
                 if now - measured > config.measure_every:
-                    self._report(terms, validation, (self.step - first_step) * config.batch / (now - began))
+                    self._report(terms, validation, rate)
                     measured = time.monotonic()
                 if now - saved > config.save_every:
-                    self._save_state()
+                    self.save()
                     saved = time.monotonic()
         finally:
             stream.close()
-        self._save_state()
+        self.save()
         return self._finish(validation)
 
     def _train_step(self, window: Window) -> dict[str, Tensor]:
@@ -168,65 +185,33 @@ class VideoVAETrainer:
         """Write ``video_vae.safetensors``: averaged weights, with the latent statistics measured under them."""
         with self.ema.swapped():
             mean, std = latent_statistics(self.model, self.source(STATISTICS_SEED, STATISTICS_CLIPS, False))
-            result = VideoVAE(self.model.config)
+            result = VideoVAE(self.model.config).to(self.device)
             result.load_state_dict(self.model.state_dict())
         result.set_latent_statistics(mean, std)
         measured = measure(result, validation)
         record = {"steps": self.step, "clips": self.drawn, "minutes": round(self.minutes, 1), **measured}
-        tensors = {name: value.contiguous() for name, value in result.state_dict().items()}
+        tensors = {name: value.cpu().contiguous() for name, value in result.state_dict().items()}
         metadata = {"config": json.dumps(result.config.to_dict()), "training": json.dumps(record)}
         save_file(tensors, self.folder / "video_vae.safetensors", metadata)
         self.log.write(event="finished", **record)
         return measured
 
-    def _save_state(self) -> None:
-        """Write weights, average and optimizer; the new file replaces the old one only when it is whole."""
-        state = self.optimizer.state_dict()
-        tensors = {f"model.{name}": p.detach() for name, p in self.model.named_parameters()}
-        tensors |= {f"ema.{name}": value for name, value in self.ema.average.items()}
-        tensors |= {
-            f"optimizer.{i}.{name}": value for i, kept in state["state"].items() for name, value in kept.items()
-        }
-        progress = {
-            "step": self.step,
-            "drawn": self.drawn,
-            "minutes": self.minutes,
-            "updates": self.ema.updates,
-            "model": self.model.config.to_dict(),
-            "stage": self.config.to_dict(),
-        }
-        path, partial = self.folder / "state.safetensors", self.folder / "state.partial"
-        whole = {name: value.contiguous() for name, value in tensors.items()}
-        save_file(whole, partial, {"progress": json.dumps(progress)})
-        partial.replace(path)
-        (self.folder / "state.json").write_text(json.dumps(progress, indent=1) + "\n", encoding="utf-8")
+    def save(self) -> None:
+        """Write the state."""
+        place = {"step": self.step, "drawn": self.drawn, "minutes": self.minutes}
+        about = {"model": self.model.config.to_dict(), "stage": self.config.to_dict()}
+        save_state(self.path, self.model, self.ema, self.optimizer, place | about)
 
-    def _load_state(self) -> None:
-        path = self.folder / "state.safetensors"
-        with safe_open(path, "pt") as file:
-            progress = json.loads(file.metadata()["progress"])
-        if progress["model"] != self.model.config.to_dict():
-            raise SoraError(f"{path} holds a model of other sizes; train in an empty folder or use the same sizes")
-        if progress["stage"]["muon"] != self.config.muon:
-            raise SoraError(f"{path} was written by another optimizer; train in an empty folder or keep muon as it was")
-        tensors = load_file(path)
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(tensors[f"model.{name}"])
-        self.ema.load({name: tensors[f"ema.{name}"] for name in self.ema.average}, progress["updates"])
-        kept: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            kind, _, rest = key.partition(".")
-            if kind == "optimizer":
-                index, name = rest.split(".")
-                kept.setdefault(int(index), {})[name] = value
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        for index, state in kept.items():
-            # Saved tensors are contiguous; the moments must lie as their kernels do, or every step pays for it.
-            state.update({k: v.clone() if v.ndim == 0 else _laid_like(v, parameters[index]) for k, v in state.items()})
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": kept, "param_groups": groups})
-        self.step, self.drawn, self.minutes = progress["step"], progress["drawn"], progress["minutes"]
+    def _resume(self) -> None:
+        kept = read_progress(self.path)
+        if kept["model"] != self.model.config.to_dict():
+            raise SoraError(f"{self.path} holds a model of other sizes; train in an empty folder or use the same sizes")
+        if kept["stage"]["muon"] != self.config.muon:
+            raise SoraError(
+                f"{self.path} was written by another optimizer; train in an empty folder or keep muon as it was"
+            )
+        load_state(self.path, self.model, self.ema, self.optimizer)
+        self.step, self.drawn, self.minutes = kept["step"], kept["drawn"], kept["minutes"]
 
 
 def train_video_vae(
@@ -235,13 +220,14 @@ def train_video_vae(
     *,
     model_config: VideoVAEConfig | None = None,
     source: ClipSource | None = None,
+    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """Train, or continue the training in ``folder``; arguments as of `VideoVAETrainer`.
 
     Returns:
         The last measurement on unseen clips (``psnr``, ``psnr_actor`` in dB).
     """
-    return VideoVAETrainer(config, folder, model_config=model_config, source=source).run()
+    return VideoVAETrainer(config, folder, model_config=model_config, source=source, device=device).run()
 
 
 def video_loss(model: VideoVAE, window: Window, config: VideoStageConfig) -> dict[str, Tensor]:
@@ -303,7 +289,3 @@ def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
 
 def _psnr(square_B: Tensor) -> float:
     return float((-10 * square_B.clamp(min=1e-10).log10()).mean())
-
-
-def _laid_like(value: Tensor, parameter: Tensor) -> Tensor:
-    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

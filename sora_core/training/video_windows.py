@@ -1,4 +1,4 @@
-"""Training windows for the video VAE: rendered clips, cut in time, made in a background thread."""
+"""Training windows for the video VAE: rendered clips, cut in time, on a CPU made in a background thread."""
 
 # B windows, F frames of a window, H W pixels
 
@@ -32,8 +32,8 @@ ClipSource = Callable[[int, int, bool], Window]
 """From the first seed, the number of clips and whether held-out pairs may occur, to whole clips."""
 
 
-def world_clips(level: int, clip: ClipFormat | None = None) -> ClipSource:
-    """Return a source of rendered clips; clip ``i`` depends on its seed and level alone."""
+def world_clips(level: int, clip: ClipFormat | None = None, *, device: torch.device | str = "cpu") -> ClipSource:
+    """Return a source of clips rendered on ``device``; clip ``i`` depends on its seed and level alone."""
     clip = clip or ClipFormat()
 
     def draw(first_seed: int, count: int, held_out: bool) -> Window:
@@ -42,7 +42,7 @@ def world_clips(level: int, clip: ClipFormat | None = None) -> ClipSource:
             sample_attributes(LEVELS[level], torch.Generator().manual_seed(seed), split="any" if held_out else "train")
             for seed in seeds
         ]
-        batch = render(attributes, list(seeds), clip)
+        batch = render(attributes, list(seeds), clip, device)
         return Window(batch.frames, batch.mask)
 
     return draw
@@ -54,7 +54,7 @@ def to_signed(frames_BFHW3: Tensor) -> Tensor:
 
 
 class WindowStream:
-    """Render batches of windows one ahead of the training step.
+    """Render batches of windows, on a CPU one ahead of the training step.
 
     Args:
         source: where clips come from.
@@ -62,20 +62,25 @@ class WindowStream:
         frames: frames of a window.
         crops: windows cut from each rendered clip, each from its own start (a divisor of ``batch``).
         drawn: clips drawn before, when a run is continued.
+        ahead: render in a thread beside the step; False renders when asked (a GPU runs one thing at a time anyway).
     """
 
-    def __init__(self, source: ClipSource, *, batch: int, frames: int, crops: int, drawn: int = 0) -> None:
+    def __init__(
+        self, source: ClipSource, *, batch: int, frames: int, crops: int, drawn: int = 0, ahead: bool = True
+    ) -> None:
         assert batch % crops == 0
         self._source, self._batch, self._frames, self._crops = source, batch, frames, crops
         self.drawn = drawn
         self._queue: queue.Queue[Window | BaseException] = queue.Queue(maxsize=2)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._produce, args=(drawn,), name="video-windows", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if ahead:
+            self._thread = threading.Thread(target=self._produce, args=(drawn,), name="video-windows", daemon=True)
+            self._thread.start()
 
     def __next__(self) -> Window:
         """Wait for the next batch; an error of the rendering thread is raised here."""
-        item = self._queue.get()
+        item = self._cut(self.drawn) if self._thread is None else self._queue.get()
         if isinstance(item, BaseException):
             raise item
         self.drawn += self._batch // self._crops
@@ -84,7 +89,8 @@ class WindowStream:
     def close(self) -> None:
         """Stop rendering."""
         self._stop.set()
-        self._thread.join(timeout=30)
+        if self._thread is not None:
+            self._thread.join(timeout=30)
 
     def _produce(self, drawn: int) -> None:
         # Thread counts are per calling thread here: one for rendering leaves the rest to the training step.

@@ -419,6 +419,17 @@ def test_progress_into_a_file_is_a_few_lines(capsys):
     assert capsys.readouterr().err.count("\n") <= 5
 
 
+def test_progress_of_a_resumed_run_tells_its_own_pace(capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    progress = Progress("work")
+    for now, share in ((0.0, 0.5), (10.0, 0.75)):  # noqa: B007  the clock reads it
+        progress(share, 1)
+    assert "75% 10 s, 10 s left" in capsys.readouterr().err
+    progress(0.1, 1)
+    assert "10% 0 s\n" in capsys.readouterr().err
+
+
 def test_errors_are_the_parsers_too():
     with pytest.raises(SoraError, match="--help explains"):
         cli.build_parser().parse_args(["generate", "x", "--steps", "many"])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sora_core.errors import SoraError
 from sora_core.training.ema import EMA
 from sora_core.training.optim import MuonAdamW, decay_schedule, orthogonalise, split_parameters
+from sora_core.training.state import read_progress
 from sora_core.training.video_vae import VideoStageConfig, VideoVAETrainer, train_video_vae
 from sora_core.training.video_windows import Window
 from sora_core.video_vae import VideoVAE, VideoVAEConfig
@@ -218,7 +219,7 @@ def test_training_stops_resumes_and_writes_the_result(tmp_path: Path):
     threads = torch.get_num_threads()
     try:
         train_video_vae(VideoStageConfig(minutes=0.02, **settings), tmp_path, model_config=tiny(), source=flat_clips)
-        progress = json.loads((tmp_path / "state.json").read_text())
+        progress = read_progress(tmp_path / "state.safetensors")
         trainer = VideoVAETrainer(
             VideoStageConfig(minutes=0.04, **settings), tmp_path, model_config=tiny(), source=flat_clips
         )

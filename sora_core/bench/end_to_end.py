@@ -1,0 +1,106 @@
+"""One sentence to one file, as the command does it: from a cold start, and step by step once all is loaded."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoint import find_checkpoint
+from ..errors import SoraError
+from ..media.mp4 import write_mp4
+from ..pipeline import Pipeline
+from ..request import Request, resolve
+from .fresh import in_fresh_process, peak_memory
+from .timing import REPEATS
+
+PROMPT = "a large red ball bounces on a wooden floor"
+STEPS = 30
+
+
+def bench_end_to_end(
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    *,
+    repeats: int = REPEATS,
+    tell: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Make the default clip with guidance.
+
+    Args:
+        checkpoint: the model, or the shipped one. device: where. repeats: clips behind each median.
+        tell: told what comes next.
+
+    Returns:
+        ``cold_start_s`` (a new process, the command, the file written) with ``cold_start_peak_mib`` (None where the
+        system does not say); medians ``sampling_s``, ``decoding_s``, ``writing_s``, ``total_s``; ``clip_seconds``,
+        ``steps``, ``guidance``.
+
+    Raises:
+        SoraError: there is no model, or it is refused.
+    """
+    say = tell or (lambda _: None)
+    path = Path(checkpoint) if checkpoint is not None else find_checkpoint()
+    with tempfile.TemporaryDirectory(prefix="sora-bench-") as folder:
+        say("cold start")
+        began = time.perf_counter()
+        code, peak = in_fresh_process(_command, path, device, torch.get_num_threads(), Path(folder) / "cold.mp4")
+        cold = time.perf_counter() - began
+        if code:
+            raise SoraError(f"sora generate ended with code {code} in a process of its own; run it by hand to see why")
+        pipeline = Pipeline.load(path, device)
+        samples = []
+        for index in range(repeats + 1):
+            say(f"clip {index} of {repeats}" if index else "warming up")
+            samples.append(_make(pipeline, Path(folder) / "warm.mp4"))
+    names = ("sampling_s", "decoding_s", "writing_s", "total_s")
+    columns = zip(*samples[1:], strict=True)
+    plan = resolve(_request(), pipeline.defaults)
+    return {
+        "cold_start_s": cold,
+        "cold_start_peak_mib": peak / 2**20 if peak is not None else None,
+        **{name: statistics.median(column) for name, column in zip(names, columns, strict=True)},
+        "clip_seconds": plan.seconds,
+        "steps": plan.steps,
+        "guidance": plan.guidance,
+    }
+
+
+def _request() -> Request:
+    return Request(prompt=PROMPT, steps=STEPS)
+
+
+def _make(pipeline: Pipeline, path: Path) -> tuple[float, float, float, float]:
+    """Make one clip; return the seconds of sampling (text encoder included), decoding, writing, and all together."""
+    plan = resolve(_request(), pipeline.defaults)
+    times = [time.perf_counter()]
+    # the results are brought to the CPU at each of these ends, so that a GPU's time falls where it belongs
+    latent = pipeline.sample(pipeline.encode_prompt([PROMPT]), plan)
+    _ = latent.video is not None and latent.video.cpu()
+    times.append(time.perf_counter())
+    clip = pipeline.decode(latent, plan)[0]
+    times.append(time.perf_counter())
+    audio = clip.audio.numpy() if clip.audio is not None else None
+    write_mp4(path, [clip.frames.numpy()], fps=clip.fps, audio=audio)
+    times.append(time.perf_counter())
+    parts = [after - before for before, after in pairwise(times)]
+    return parts[0], parts[1], parts[2], times[-1] - times[0]
+
+
+def _command(path: Path, device: str, threads: int, output: Path) -> tuple[int, int | None]:
+    """Run ``sora generate`` in this process without a word; return its code and the peak memory."""
+    from ..cli import main
+
+    torch.set_num_threads(threads)
+    words = ["generate", PROMPT, "-o", str(output), "--checkpoint", str(path), "--device", device]
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = main([*words, "--steps", str(STEPS)])
+    return code, peak_memory()

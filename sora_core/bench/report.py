@@ -1,0 +1,80 @@
+"""The figures of a benchmark as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+PROFILED = 4
+"""Operators named in the table; the JSON holds more."""
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the figures of `run.bench`, line by line, with the aim beside each that has one."""
+    rows = [*_machine(figures["machine"])]
+    for name, lines in (("dit", _dit), ("vae", _vae), ("end_to_end", _end_to_end)):
+        if name in figures:
+            rows += [("", "", ""), *lines(figures[name], figures["aims"])]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return "\n".join(f"{what:<{widths[0]}}  {value:>{widths[1]}}  {aim}".rstrip() for what, value, aim in rows)
+
+
+Row = tuple[str, str, str]
+
+
+def _machine(machine: dict[str, Any]) -> Iterator[Row]:
+    yield "machine", "", f"{machine['device']}, {machine['threads']} threads, torch {machine['torch']}"
+    for kind, speed in machine["large_matmul_gflops"].items():
+        yield f"  large matrix product, {kind}", f"{speed:,.0f} GFLOP/s", ""
+
+
+def _dit(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
+    yield "transformer, one guided call (batch of two)", "", ""
+    for name, size in figures.items():
+        counts = f"{size['parameters'] / 1e6:,.1f} M parameters, {size['tokens']} tokens"
+        yield f"  {name}", f"{size['gflop']:,.1f} GFLOP", counts
+        for kind in (key for key, value in size.items() if isinstance(value, dict)):
+            timed = size[kind]
+            yield f"    {kind}", f"{timed['median_ms']:.1f} ms", f"{timed['gflops']:,.0f} GFLOP/s"
+            peak = f"of {timed['matmul_peak_gflops']:,.0f} GFLOP/s, its own layer's matrix product"
+            aim = _aim(aims, f"dit.{name}.{kind}.share_of_peak")
+            yield "      share of peak", f"{timed['share_of_peak']:.2f}", f"{peak}{f'; {aim}' if aim else ''}"
+            shares = list(timed["operators"].items())[:PROFILED]
+            yield "      time goes to", "", ", ".join(f"{operator} {share:.0%}" for operator, share in shares)
+
+
+def _vae(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
+    memory = figures["memory"]
+    yield "video decoder", "", ""
+    yield "  default clip", f"{figures['ms_per_frame']:.1f} ms/frame", ""
+    yield f"  {memory['side']} px", f"{figures['large_ms_per_frame']:.1f} ms/frame", ""
+    for way in ("stream", "whole"):
+        ratio, peaks = memory[way]["growth_ratio"], memory[way]["peaks_mib"]
+        what = f"  memory growth, {way}"
+        if ratio is None or peaks is None:
+            yield what, "not known", "this system does not tell a process its peak"
+            continue
+        short, long = memory["seconds"]
+        words = f"of the output's float32 bytes ({peaks[0]:,.0f} MiB at {short:g} s, {peaks[1]:,.0f} at {long:g} s)"
+        yield what, f"{ratio:.2f} x", f"{words}; {_aim(aims, f'vae.memory.{way}.growth_ratio')}"
+
+
+def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
+    yield (
+        f"default clip ({figures['clip_seconds']:.1f} s), {figures['steps']} steps, guidance {figures['guidance']:g}",
+        "",
+        "",
+    )
+    names = {"sampling_s": "sampling", "decoding_s": "decoding", "writing_s": "writing", "total_s": "total"}
+    for key, name in names.items():
+        yield f"  {name}", f"{figures[key]:.2f} s", _aim(aims, f"end_to_end.{key}")
+    yield "  from a cold start", f"{figures['cold_start_s']:.1f} s", _aim(aims, "end_to_end.cold_start_s")
+    if (peak := figures["cold_start_peak_mib"]) is not None:
+        yield "  peak memory", f"{peak:,.0f} MiB", _aim(aims, "end_to_end.cold_start_peak_mib")
+
+
+def _aim(aims: dict[str, Any], key: str) -> str:
+    """Return ``"aim >= 0.27: met"``, or nothing where there is no aim."""
+    if key not in aims:
+        return ""
+    return f"aim {aims[key]['aim']}: {'met' if aims[key]['met'] else 'missed'}"

@@ -1,0 +1,133 @@
+"""``bench``: all measurements in one call, and the table that shows them beside their aims."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from ..errors import SoraError
+from .report import table
+from .timing import REPEATS
+
+__all__ = ["AIMS", "SUBJECTS", "bench", "table"]
+
+SUBJECTS = ("dit", "vae", "end-to-end")
+
+ProgressCallback = Callable[[float, float, str], None]
+"""Measurements begun, measurements in all, and what is being measured."""
+
+
+class Aim(NamedTuple):
+    """What a figure should reach, on two CPU cores; ``at_least`` or else at most. key: its place, ``a.b.c``."""
+
+    key: str
+    value: float
+    at_least: bool = False
+
+    def words(self) -> str:
+        """Return ``">= 0.27"``."""
+        return f"{'>=' if self.at_least else '<='} {self.value:g}"
+
+
+AIMS = (
+    Aim("dit.micro.bfloat16.share_of_peak", 0.27, at_least=True),
+    Aim("dit.nano.bfloat16.share_of_peak", 0.27, at_least=True),
+    Aim("vae.memory.stream.growth_ratio", 1.2),
+    Aim("vae.memory.whole.growth_ratio", 1.2),
+    Aim("end_to_end.total_s", 6.0),
+    Aim("end_to_end.cold_start_s", 15.0),
+    Aim("end_to_end.cold_start_peak_mib", 1536.0),
+)
+"""Our own: a transformer that uses a CPU as well as the best eager one we know, and a clip in the time of a sip."""
+
+
+def bench(
+    subject: str = "all",
+    *,
+    checkpoint: Path | str | None = None,
+    device: str = "cpu",
+    repeats: int = REPEATS,
+    progress: ProgressCallback | None = None,
+) -> dict[str, Any]:
+    """Measure the speed of one part or of all.
+
+    Args:
+        subject: ``dit``, ``vae``, ``end-to-end`` or ``all``.
+        checkpoint: whose weights, or None for the shipped one; ``dit`` needs none.
+        device: where. repeats: samples behind each median.
+        progress: told before each measurement.
+
+    Returns:
+        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``), its figures; ``aims`` holds key, aim and
+        whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`.
+
+    Raises:
+        SoraError: unknown subject, or no usable model.
+    """
+    if subject not in (*SUBJECTS, "all"):
+        raise SoraError(f"subject {subject!r} is not known; choose one of {', '.join(SUBJECTS)} or all")
+    chosen = SUBJECTS if subject == "all" else (subject,)
+    figures: dict[str, Any] = {"machine": machine(device, repeats)}
+    for place, name in enumerate(chosen):
+        tell = _teller(progress, place, len(chosen), name)
+        tell("starting")
+        if name == "dit":
+            from .dit import bench_dit
+
+            figures["dit"] = bench_dit(device, repeats=repeats, tell=tell)
+        elif name == "vae":
+            from .vae import bench_vae
+
+            figures["vae"] = bench_vae(checkpoint, device, repeats=repeats, tell=tell)
+        else:
+            from .end_to_end import bench_end_to_end
+
+            figures["end_to_end"] = bench_end_to_end(checkpoint, device, repeats=repeats, tell=tell)
+    if progress is not None:
+        progress(1, 1, "")
+    figures["aims"] = judged(figures)
+    return figures
+
+
+def machine(device: str, repeats: int = REPEATS) -> dict[str, Any]:
+    """Return what the figures were taken on, and its largest matrix products."""
+    from .dit import DTYPES
+    from .peak import LARGE, matmul_speed
+
+    cuda = torch.device(device).type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "large_matmul_gflops": {
+            kind: matmul_speed(LARGE, dtype=dtype, device=device, repeats=repeats) / 1e9
+            for kind, dtype in DTYPES.items()
+        },
+    }
+
+
+def judged(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the aims of the figures that are there: ``aim``, ``measured``, ``met``."""
+    found: dict[str, dict[str, Any]] = {}
+    for aim in AIMS:
+        value = figure(figures, aim.key)
+        if value is not None:
+            met = value >= aim.value if aim.at_least else value <= aim.value
+            found[aim.key] = {"aim": aim.words(), "measured": value, "met": met}
+    return found
+
+
+def figure(figures: dict[str, Any], key: str) -> float | None:
+    """Return the figure at ``a.b.c``, or None where a part of the way is missing."""
+    found: Any = figures
+    for name in key.split("."):
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def _teller(progress: ProgressCallback | None, place: int, count: int, name: str) -> Callable[[str], None]:
+    return lambda words: progress(place, count, f"{name}: {words}") if progress is not None else None

@@ -1,0 +1,100 @@
+"""The benchmark runs and says what it measured; nothing here depends on how fast the machine is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from sora_core.bench import dit, end_to_end, fresh, vae
+from sora_core.bench.report import table
+from sora_core.bench.run import AIMS, bench, figure, judged
+from sora_core.bench.timing import median_seconds
+from sora_core.dit import PRESETS, DiTConfig
+from sora_core.errors import SoraError
+from sora_core.types import ClipFormat
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Measure a tiny transformer and tiny clips, in this process."""
+    config = DiTConfig(width=32, layers=1, heads=2, hidden=64, text_width=16, modulation_width=16)
+    monkeypatch.setitem(PRESETS, "micro", lambda: config)
+    monkeypatch.setattr(dit, "TIMED", ("micro",))
+    monkeypatch.setattr(dit.bench_dit, "__kwdefaults__", dit.bench_dit.__kwdefaults__ | {"presets": ("micro",)})
+    monkeypatch.setattr(
+        vae.bench_vae, "__kwdefaults__", vae.bench_vae.__kwdefaults__ | {"side": 16, "lengths_s": (0.5, 1.0)}
+    )
+    monkeypatch.setattr("sora_core.bench.peak.LARGE", (8, 8, 8))
+    monkeypatch.setattr("sora_core.bench.timing.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(end_to_end, "STEPS", 2)
+    for module in (vae, end_to_end):
+        monkeypatch.setattr(module, "in_fresh_process", lambda target, *values: target(*values))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_every_subject_is_measured(tiny_checkpoint):
+    told = []
+    figures = bench("all", checkpoint=tiny_checkpoint, repeats=1, progress=lambda *words: told.append(words))
+    assert json.loads(json.dumps(figures)) == figures
+    assert set(figures) == {"machine", "dit", "vae", "end_to_end", "aims"}
+    assert set(figures["dit"]) == set(PRESETS)
+    timed = figures["dit"]["micro"]["bfloat16"]
+    assert {"median_ms", "gflops", "matmul_peak_gflops", "share_of_peak", "operators"} == set(timed)
+    assert sum(timed["operators"].values()) == pytest.approx(1)
+    assert set(figures["dit"]["2b"]) == {"parameters", "tokens", "gflop"}
+    assert figures["vae"].keys() == {"ms_per_frame", "large_ms_per_frame", "memory"}
+    assert {"sampling_s", "decoding_s", "writing_s", "total_s", "cold_start_s"} <= set(figures["end_to_end"])
+    assert figures["end_to_end"]["steps"] == 2
+    assert told[0][2] == "dit: starting"
+    assert told[-1][:2] == (1, 1)
+    text = table(figures)
+    for words in ("share of peak", "aim >= 0.27", "memory growth, stream", "cold start", "micro"):
+        assert words in text
+
+
+def test_unknown_subjects_are_refused():
+    with pytest.raises(SoraError, match="subject 'gpu'"):
+        bench("gpu")
+
+
+def test_aims_are_judged_where_there_is_a_figure():
+    figures = {"end_to_end": {"total_s": 7.0, "cold_start_s": 15.0, "cold_start_peak_mib": None}}
+    assert {key: aim["met"] for key, aim in judged(figures).items()} == {
+        "end_to_end.total_s": False,
+        "end_to_end.cold_start_s": True,
+    }
+    assert figure({"a": {"b": 2}}, "a.b") == 2
+    assert figure({"a": 1}, "a.b") is None
+    assert {aim.words() for aim in AIMS} >= {">= 0.27", "<= 1.2", "<= 6"}
+
+
+def test_calls_take_turns():
+    order = []
+    seconds = median_seconds(lambda: order.append("a"), lambda: order.append("b"), repeats=3, least=0.0)
+    assert len(seconds) == 2
+    assert "".join(order) == "ab" + "ab" + "ababab"
+
+
+@pytest.mark.slow
+def test_a_fresh_process_answers_or_is_reported(capfd):
+    assert fresh.in_fresh_process(abs, -3) == 3
+    with pytest.raises(SoraError, match="without a result"):
+        fresh.in_fresh_process(abs, "x")
+    assert "TypeError" in capfd.readouterr().err
+
+
+def test_peak_memory_never_falls():
+    before = fresh.peak_memory()
+    held = torch.ones(1 << 20)
+    after = fresh.peak_memory()
+    assert before is None or (after is not None and after >= before > held.numel())
+
+
+def test_decoding_streams_all_frames():
+    fmt = ClipFormat(width=16, height=16, frames=9)
+    chunks = list(vae._latents(fmt.latent.frames, 2))
+    assert sum(chunk.shape[2] for chunk in chunks) == fmt.latent.frames
+    assert all(chunk.shape[2] <= vae.STREAMED_FRAMES for chunk in chunks)

@@ -1,0 +1,211 @@
+"""The stages of training, their states and their pictures, with models small enough for a test."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sora_core.audio_vae.config import tiny as tiny_audio
+from sora_core.checkpoint import read_metadata
+from sora_core.dit import DiTConfig
+from sora_core.errors import SoraError
+from sora_core.media.png import write_png
+from sora_core.training import audio_vae, run, samples, video_vae, video_windows
+from sora_core.training.audio_vae import AudioTraining
+from sora_core.training.dit import DiTStageConfig
+from sora_core.training.ema import EMA
+from sora_core.training.optim import MuonAdamW, split_parameters
+from sora_core.training.pictures import draw_curves, draw_samples
+from sora_core.training.state import load_state, read_progress, save_state
+from sora_core.training.video_vae import VideoStageConfig
+from sora_core.training.video_windows import Window, WindowStream
+from sora_core.types import ClipFormat
+from sora_core.video_vae.config import tiny as tiny_video
+
+SMALL = ClipFormat(width=32, height=32, frames=9, fps=12.0)
+STATES = [f"{stage}/state.safetensors" for stage in run.SHARES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickVideo(VideoStageConfig):
+    """As short as it gets."""
+
+    frames: int = 5
+    batch: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickAudio(AudioTraining):
+    """As short as it gets."""
+
+    batch: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuickDiT(DiTStageConfig):
+    """As short as it gets."""
+
+    batch: int = 4
+    pool: int = 32
+    measure_every: float = 0.2
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Make every stage tiny; the code paths stay those of the command."""
+    dit = DiTConfig(width=32, layers=1, heads=2, hidden=64, modulation_width=16)
+    monkeypatch.setitem(run.PRESETS, "micro", lambda _: dit)
+    for module, names in {
+        run: {
+            "VideoStageConfig": QuickVideo,
+            "AudioTraining": QuickAudio,
+            "DiTStageConfig": QuickDiT,
+            "AudioVAEConfig": tiny_audio,
+            "ClipFormat": lambda: SMALL,
+            "START_CLIPS": 1,
+        },
+        video_vae: {"VideoVAEConfig": tiny_video, "VALIDATION_CLIPS": 4, "STATISTICS_CLIPS": 4},
+        video_windows: {"ClipFormat": lambda: SMALL},
+        samples: {"PROMPTS": samples.PROMPTS[:2], "ROUND_TRIPS": 1, "SOUNDS": 1},
+    }.items():
+        for name, value in names.items():
+            monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(run, "load_checkpoint", None)
+
+
+def go(out: Path, minutes: float, stage: str = "all", **more) -> str:
+    return run.train(stage=stage, preset="micro", minutes=minutes, out=out, **more)
+
+
+def place(out: Path) -> dict[str, dict]:
+    return {name: read_progress(out / name) for name in STATES}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_all_stages_run_from_an_empty_folder_and_go_on(tmp_path):
+    seen: list[float] = []
+    assert "model.safetensors" in go(tmp_path, 0.04, progress=lambda share, _: seen.append(share))
+    first = place(tmp_path)
+    made = read_metadata(tmp_path / "model.safetensors")
+    assert made.training["steps"] == first[STATES[2]]["step"] > 0
+    assert made.training["clips"] == 4 * made.training["steps"]
+    assert made.defaults.format == SMALL
+    pictures = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")}
+    assert pictures >= {"samples.png", "video-vae/samples.png", "audio-vae/samples.png"}
+    assert max(seen) >= 1
+    assert all(share >= 0 for share in seen)
+
+    with pytest.raises(SoraError, match=r"already holds a run of video-vae, audio-vae, dit; add --resume"):
+        go(tmp_path, 0.08)
+    with pytest.raises(SoraError, match=r"add --resume"):
+        go(tmp_path, 0.08, stage="dit")
+    go(tmp_path, 0.08, resume=True)
+    second = place(tmp_path)
+    assert second[STATES[2]]["step"] > first[STATES[2]]["step"]
+    assert second[STATES[2]]["minutes"] >= 0.6 * 0.08 > first[STATES[2]]["minutes"]
+    # the transformer has learned from the VAEs' latents: training them on would pull these from under it
+    assert [second[name] for name in STATES[:2]] == [first[name] for name in STATES[:2]]
+    assert (tmp_path / "dit" / "curves.png").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_a_stage_alone_goes_on_in_pieces(tmp_path):
+    for stage, name in (("video-vae", STATES[0]), ("audio-vae", STATES[1])):
+        go(tmp_path, 0.01, stage)
+        first = read_progress(tmp_path / name)
+        go(tmp_path, 0.02, stage, resume=True)
+        second = read_progress(tmp_path / name)
+        assert second["step"] > first["step"] > 0
+        # at its end already: nothing more is learned
+        go(tmp_path, 0.02, stage, resume=True)
+        assert read_progress(tmp_path / name)["step"] == second["step"]
+    with pytest.raises(SoraError, match="other sizes"):
+        audio_vae.AudioTrainer(audio_vae.AudioVAEConfig(), QuickAudio(), tmp_path / "audio-vae")
+
+
+@pytest.mark.parametrize(("more", "said"), [({"stage": "vae"}, "stage 'vae'"), ({"preset": "huge"}, "preset 'huge'")])
+def test_unknown_names_are_refused(tmp_path, more, said):
+    with pytest.raises(SoraError, match=said):
+        run.train(**{"stage": "all", "preset": "micro", "minutes": 1, "out": tmp_path} | more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_sheet_shows_unseen_pairs_and_words():
+    from sora_core.evaluation.prompts import group_of, read_prompt
+
+    groups = [group_of(prompt, read_prompt(prompt)) for prompt in samples.PROMPTS]
+    assert groups == ["plain"] * 8 + ["held_out_pairs"] * 2 + ["held_out_words"] * 2
+
+
+def test_a_state_continues_exactly(tmp_path):
+    x, goal = torch.randn(8, 4), torch.randn(8, 3)
+
+    def start() -> tuple[nn.Module, EMA, MuonAdamW]:
+        torch.manual_seed(0)
+        model = nn.Linear(4, 3)
+        return model, EMA(model), MuonAdamW(split_parameters(model), lr=0.01)
+
+    def steps(model: nn.Module, ema: EMA, optimizer: MuonAdamW) -> None:
+        for _ in range(5):
+            (model(x) - goal).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            ema.update()
+
+    whole, first, second = start(), start(), start()
+    steps(*whole)
+    steps(*whole)
+    steps(*first)
+    save_state(tmp_path / "state.safetensors", *first, {"step": 5})
+    assert load_state(tmp_path / "state.safetensors", *second)["step"] == 5
+    steps(*second)
+    torch.testing.assert_close(second[0].state_dict(), whole[0].state_dict())
+    torch.testing.assert_close(second[1].average, whole[1].average)
+    assert second[1].updates == 10
+
+
+def test_windows_are_the_same_ahead_or_when_asked():
+    def clips(first_seed: int, count: int, held_out: bool) -> Window:  # noqa: ARG001
+        frames = torch.randint(256, (count, 9, 4, 4, 3), generator=torch.Generator().manual_seed(first_seed))
+        return Window(frames.to(torch.uint8), torch.zeros(count, 9, 4, 4))
+
+    streams = [WindowStream(clips, batch=4, frames=5, crops=2, ahead=ahead) for ahead in (True, False)]
+    for _ in range(3):
+        ahead, asked = (next(stream) for stream in streams)
+        assert torch.equal(ahead.frames, asked.frames)
+    assert streams[0].drawn == streams[1].drawn == 6
+    for stream in streams:
+        stream.close()
+
+
+def test_curves_need_two_measurements(tmp_path):
+    assert draw_curves(tmp_path) is None
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({"step": 1, "clips": 8, "loss": 1.0}) + "\n")
+    assert draw_curves(tmp_path) is None
+    lines = [{"step": i, "clips": 8 * i, "loss": 1 / i, "psnr": 20.0 + i} for i in range(1, 9)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in [*lines, {"event": "finished"}]))
+    drawn = draw_curves(tmp_path)
+    assert drawn is not None
+    header = drawn.read_bytes()[16:24]
+    assert (int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")) == (720, 600)
+
+
+def test_the_contact_sheet_has_a_row_for_each_prompt(tmp_path, monkeypatch):
+    shown = {}
+    monkeypatch.setattr("sora_core.training.pictures.write_png", lambda path, image: shown.update({path: image}))
+    path = tmp_path / "samples.png"
+    clips = [np.full((9, 16, 16, 3), value, np.uint8) for value in (70, 100, 140)]
+    draw_samples(path, clips, ["a", "b", "c"])
+    image = shown[path]
+    write_png(path, image)
+    for value in (70, 100, 140):
+        assert (image == value).all(-1).sum() == 8 * 32 * 32
