@@ -101,6 +101,6 @@ def _command(path: Path, device: str, threads: int, output: Path) -> tuple[int, 
 
     torch.set_num_threads(threads)
     words = ["generate", PROMPT, "-o", str(output), "--checkpoint", str(path), "--device", device]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         code = main([*words, "--steps", str(STEPS)])
     return code, peak_memory()

@@ -134,8 +134,8 @@ def _fits(windows_Sn: np.ndarray, fps: float) -> list[tuple[np.ndarray, np.ndarr
     fall_n = 0.5 * GRAVITY * t_n**2
     fits = []
     line = _solver(n, min(n, 2), fps)
-    # Both fit two frames exactly, and the first then stands: such a tail is seen after a contact, where things fly.
-    for curve, curved in ((fall_n, True), (np.zeros(n), False)):
+    # Both fit two frames exactly, and the line, which comes first, then stands.
+    for curve, curved in ((np.zeros(n), False), (fall_n, True)):
         if curved and n < 2:
             continue
         flat_Sn = windows_Sn - curve
@@ -177,7 +177,7 @@ def find_contacts(segments: list[Segment], fps: float) -> np.ndarray:
         the last contact one frame is enough: the fall is then followed to the level of the other contacts or, where
         there is none, to halfway between the two frames.
     """
-    segments = _loosen_last(segments, fps)
+    segments = _mend_tail(segments, fps)
     solid = [s for s in segments if s.frames >= 2]
     times: list[float] = []
     levels: list[float] = []
@@ -197,14 +197,19 @@ def find_contacts(segments: list[Segment], fps: float) -> np.ndarray:
     return np.asarray(times, dtype=np.float64)
 
 
-def _loosen_last(segments: list[Segment], fps: float) -> list[Segment]:
-    """Give the first of two last frames to the flight before, where that explains it: any curve fits two frames."""
+def _mend_tail(segments: list[Segment], fps: float) -> list[Segment]:
+    """Read two last frames after a flight again, since any curve fits them.
+
+    Where the flight explains the first of them it takes it; otherwise something struck, and both fly.
+    """
     if len(segments) < 2 or segments[-1].frames != 2 or not segments[-2].curved:
         return segments
     before, last = segments[-2:]
-    if abs(before.height((last.start - before.start) / fps) - last.height(0.0)) > 0.75 / PIXELS:
-        return segments
-    lone = (last.height(1.0 / fps), 0.0, 0.0)
+    first, second = last.height(0.0), last.height(1.0 / fps)
+    if abs(before.height((last.start - before.start) / fps) - first) > 0.75 / PIXELS:
+        flight = (first, (second - first) * fps - 0.5 * GRAVITY / fps, 0.5 * GRAVITY)
+        return [*segments[:-1], replace(last, coefficients=flight, curved=True)]
+    lone = (second, 0.0, 0.0)
     return [
         *segments[:-2],
         replace(before, stop=before.stop + 1),
@@ -259,8 +264,11 @@ def gravity_residual_px(segments: list[Segment]) -> float:
 
 
 def gravity_error(segments: list[Segment]) -> float | None:
-    """Return the relative error of the fitted g, mean over the flights by frames; None where there is no flight."""
-    arcs = [s for s in segments if s.is_arc]
+    """Return the relative error of the fitted g, mean over the flights by frames; None where no flight is long enough.
+
+    Flights under `FREE_FRAMES` do not tell their own g.
+    """
+    arcs = [s for s in segments if s.is_arc and s.frames >= FREE_FRAMES]
     if not arcs:
         return None
     return float(np.average([abs(s.gravity / GRAVITY - 1.0) for s in arcs], weights=[s.frames for s in arcs]))

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..world.render import RIM
 from ..world.shapes import SHAPES
-from ..world.spec import COLOURS
+from ..world.spec import COLOURS, SIZES
 from .segmentation import WORK_HEIGHT, Segmentation
 
 PATCH = 33
@@ -31,8 +31,9 @@ TURNS = 8
 FRAMES = 9
 """Frames that are compared, spread over the clip; every other one for the first choice."""
 
-RADII = tuple(0.074 * 1.065**k for k in range(17))
-"""Radii tried, in frame heights: from 13 % under the smallest object to 10 % over the largest."""
+RADII = tuple(size * scale for size in SIZES.values() for scale in (0.94, 0.97, 1.0, 1.03, 1.06))
+"""Radii tried, in frame heights: those of the world, whose clips vary each size by 6 %. What lies between is
+left out, so that a blurred star is not taken for a ball of a size that there is not."""
 
 SHIFTS = ((0.0, 0.0), (-0.8, 0.0), (0.8, 0.0), (0.0, -0.8), (0.0, 0.8))
 """Pixels by which the centres are moved: the centroid of a bright actor on a bright wall is off by the part of its rim
@@ -69,6 +70,14 @@ class Templates(NamedTuple):
             tuple(self.names[k] for k in kept),
             tuple(self.radii[k] for k in kept),
         )
+
+
+class Drawing(NamedTuple):
+    """Without colour: cover and light ``[K, PATCH, PATCH]``, and the radius of each."""
+
+    cover: Tensor
+    light: Tensor
+    radii: tuple[float, ...]
 
 
 class ShapeMatch(NamedTuple):
@@ -216,7 +225,7 @@ def cut(picture_FHW3: Tensor, centre_F2: Tensor) -> Tensor:
 def templates(objects: tuple[str, ...], colour: str, radii: tuple[float, ...], blur: float) -> Templates:
     """Paint every candidate of ``objects`` in ``colour``, at some angles, its centroid in the middle."""
     drawn = [_draw(name, radii) for name in objects]
-    cover_KPP, light_KPP = (torch.cat([d[k] for d in drawn]) for k in (0, 1))
+    cover_KPP, light_KPP = torch.cat([d.cover for d in drawn]), torch.cat([d.light for d in drawn])
     paint_K3PP = (torch.tensor(COLOURS[colour])[:, None, None] * light_KPP[:, None]).clamp(max=1.0) * cover_KPP[:, None]
     cover = _blur(cover_KPP[:, None], blur).flatten(1)
     paint = _blur(paint_K3PP.flatten(0, 1)[:, None], blur).view(len(cover), 3, -1).transpose(1, 2).contiguous()
@@ -226,14 +235,14 @@ def templates(objects: tuple[str, ...], colour: str, radii: tuple[float, ...], b
         cover.square(),
         (paint * cover[..., None]).flatten(1),
         paint.square().sum((1, 2)),
-        tuple(name for name, d in zip(objects, drawn, strict=True) for _ in d[2]),
-        tuple(radius for d in drawn for radius in d[2]),
+        tuple(name for name, d in zip(objects, drawn, strict=True) for _ in d.radii),
+        tuple(radius for d in drawn for radius in d.radii),
     )
 
 
 @lru_cache(maxsize=64)
-def _draw(name: str, radii: tuple[float, ...]) -> tuple[Tensor, Tensor, tuple[float, ...]]:
-    """Return cover and light ``[K, PATCH, PATCH]`` of one object at the working height, and the radius of each.
+def _draw(name: str, radii: tuple[float, ...]) -> Drawing:
+    """Draw one object at the working height, at each radius and angle.
 
     The picture is that of the renderer: a dark rim, a darker mark, light from the upper left.
     """
@@ -261,7 +270,7 @@ def _draw(name: str, radii: tuple[float, ...]) -> tuple[Tensor, Tensor, tuple[fl
     cover = (0.5 - edge).clamp(0.0, 1.0)
     core = (0.5 - edge - RIM / pixel).clamp(0.0, 1.0)
     dark = (1 - 0.45 * (1 - core)) * (1 - 0.35 * core * (0.5 - mark).clamp(0.0, 1.0))
-    return cover, (1.0 - 0.13 * (x + y) / radius).clamp(0.7, 1.15) * dark, sizes
+    return Drawing(cover, (1.0 - 0.13 * (x + y) / radius).clamp(0.7, 1.15) * dark, sizes)
 
 
 def _blur(planes_K1PP: Tensor, blur: float) -> Tensor:

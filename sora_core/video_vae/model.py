@@ -47,9 +47,14 @@ class VideoVAE(nn.Module):
         self.config = config
         self.encoder = Encoder(config, operations=operations, device=device, dtype=dtype)
         self.decoder = Decoder(config, operations=operations, device=device, dtype=dtype)
-        self.register_buffer("latent_mean", torch.zeros(config.latent_channels, device=device, dtype=dtype))
-        self.register_buffer("latent_std", torch.ones(config.latent_channels, device=device, dtype=dtype))
+        # Float32 whatever the weights are: rounded statistics would shift every latent.
+        self.register_buffer("latent_mean", torch.zeros(config.latent_channels, device=device, dtype=torch.float32))
+        self.register_buffer("latent_std", torch.ones(config.latent_channels, device=device, dtype=torch.float32))
         nn.utils.convert_conv2d_weight_memory_format(self, torch.channels_last)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.decoder.head.weight.dtype
 
     def set_latent_statistics(self, mean_C: Tensor, std_C: Tensor) -> None:
         """Set the raw latent's mean and standard deviation per channel, so that `encode` returns about unit scale.
@@ -94,7 +99,7 @@ class VideoVAE(nn.Module):
         for index, chunk_B3FHW in enumerate(chunks):
             mean, _ = self.moments(chunk_B3FHW, cache, first=index == 0)
             shape = (1, -1, 1, 1, 1)
-            yield (mean - self.latent_mean.view(shape)) / self.latent_std.view(shape)
+            yield ((mean - self.latent_mean.view(shape)) / self.latent_std.view(shape)).to(mean.dtype)
 
     def decode(self, latent_BCThw: Tensor) -> Tensor:
         """Decode a normalised latent to frames ``[B, 3, 1 + 4 (T - 1), 8 h, 8 w]``, about in [-1, 1], not clamped."""
@@ -110,8 +115,8 @@ class VideoVAE(nn.Module):
         cache: StreamCache = {}
         for index, chunk_BCThw in enumerate(chunks):
             shape = (1, -1, 1, 1, 1)
-            raw = chunk_BCThw.to(self.latent_std.dtype) * self.latent_std.view(shape) + self.latent_mean.view(shape)
-            yield self.reconstruct(raw, cache, first=index == 0)
+            raw = chunk_BCThw * self.latent_std.view(shape) + self.latent_mean.view(shape)
+            yield self.reconstruct(raw.to(self._dtype), cache, first=index == 0)
 
     def moments(
         self, frames_B3FHW: Tensor, cache: StreamCache | None = None, *, first: bool = True
@@ -127,7 +132,7 @@ class VideoVAE(nn.Module):
         """
         frames, height, width = frames_B3FHW.shape[2:]
         _check_grid(frames, height, width, first)
-        x = frames_B3FHW.to(self.latent_mean.dtype)
+        x = frames_B3FHW.to(self._dtype)
         if first:
             x = torch.cat([x[:, :, :1].expand(-1, -1, TEMPORAL_RATIO - 1, -1, -1), x], dim=2)
         return self.encoder(x, cache)

@@ -17,6 +17,8 @@ from .vocabulary import (
     SILENCE_WORDS,
     STRIKING,
     TRAINED_PHRASE_WORDS,
+    VOICE_WORDS,
+    WEATHER_SOUND_WORDS,
     split_words,
 )
 
@@ -254,11 +256,16 @@ class _Words:
             found.append(self.say("camera", clip.camera).split("/")[0])
         if clip.weather != "clear" or self.draw.chance(3):
             found.append(self.say("weather", clip.weather).split("/")[1])
+        return [*found, self.sound()]
+
+    def sound(self) -> str:
+        """Return the loudest thing that is heard, or that nothing is: one remark, so that the caption stays short."""
+        clip = self.attributes
         if clip.motion in STRIKING:
-            found.append(self.draw.pick(IMPACT_WORDS[clip.material]))
-        elif clip.weather == "clear":
-            found.append(self.draw.pick(SILENCE_WORDS))
-        return found
+            return self.draw.pick(IMPACT_WORDS[clip.material])
+        if clip.object in VOICE_WORDS and (clip.motion != "stay" or clip.object == "bird"):
+            return self.draw.pick(VOICE_WORDS[clip.object])
+        return self.draw.pick(WEATHER_SOUND_WORDS.get(clip.weather, SILENCE_WORDS))
 
 
 def _short(words: _Words, draw: _Draw) -> str:

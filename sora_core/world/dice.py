@@ -24,6 +24,11 @@ NAMES = (
     "phase",
     "weather",
     "horizon",
+    "facing",
+    "sense",
+    "other_speed",
+    "shower",
+    "sound",
 )
 """Order is part of the meaning of a seed: append, never reorder."""
 

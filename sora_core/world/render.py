@@ -6,20 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..types import ClipFormat
+from .actors import bodies, first_actor, groups, move, second_actor
+from .ambience import ambience
+from .camera import camera_path, still_view, view_through
 from .dice import Dice
-from .physics import MOTION, Body, Path
-from .scenery import SCENERY
-from .shapes import SHAPES
+from .painting import RIM, paint_actor, paint_place, paint_string, paint_weather
+from .physics import Body, Path
 from .sound import PITCH, PITCH_OF_RADIUS, impacts
-from .spec import COLOURS, DIRECTIONS, FLOOR, RESTITUTION, SIZES, Attributes
-
-RIM = 0.016
-"""Width of the dark rim in frame heights."""
+from .spec import FLOOR, Attributes
+from .weather import WEATHER
 
 CPU_PIXELS = 1 << 20
 """Pixels rendered at once on a CPU: larger temporaries come fresh from the system and cost more than the arithmetic."""
@@ -32,6 +33,10 @@ class WorldBatch:
     frames: uint8 ``[B, F, H, W, 3]``. audio: float32 ``[B, S]`` in [-1, 1], 16 kHz. mask: float32 ``[B, F, H, W]``,
     the actor's coverage. centre: ``[B, F, 2]`` x, y in frame heights. radius: ``[B]``. angle: ``[B, F]`` radians.
     contacts: per clip the seconds of its audible impacts. attributes: what each shows.
+
+    camera: ``[B, F, 3]``, offset x and y in frame heights and zoom; 0, 0, 1 where it is still. All centres are in the
+    world; `camera.to_screen` says where they are seen. other_mask, other_centre, other_radius: of the second actor
+    (its visible part), like those of the first; zero where there is none.
     """
 
     frames: Tensor
@@ -42,6 +47,10 @@ class WorldBatch:
     angle: Tensor
     contacts: list[Tensor]
     attributes: list[Attributes]
+    camera: Tensor
+    other_mask: Tensor
+    other_centre: Tensor
+    other_radius: Tensor
 
 
 def render(
@@ -80,106 +89,79 @@ def _join(parts: list[WorldBatch]) -> WorldBatch:
         angle=torch.cat([p.angle for p in parts]),
         contacts=[c for p in parts for c in p.contacts],
         attributes=[a for p in parts for a in p.attributes],
+        camera=torch.cat([p.camera for p in parts]),
+        other_mask=torch.cat([p.other_mask for p in parts]),
+        other_centre=torch.cat([p.other_centre for p in parts]),
+        other_radius=torch.cat([p.other_radius for p in parts]),
     )
 
 
 def _render(shown: list[Attributes], seeds: Sequence[int], fmt: ClipFormat, device: torch.device | str) -> WorldBatch:
     dice = Dice(seeds, device)
-    body = _body(shown, dice, fmt)
+    aspect = fmt.width / fmt.height
+    body = bodies(shown, dice, aspect)
     time_F = torch.arange(fmt.frames, device=device, dtype=torch.float32) / fmt.fps
-    path = _move(shown, body, dice, time_F)
-    picture, mask = _paint(shown, body, dice, path, fmt)
+    path = move(shown, body, dice, time_F)
+    x_BFN = path.x[..., None]
+    if path.other is not None:
+        pairs = torch.tensor([a.motion == "collide" for a in shown], device=device)[:, None]
+        x_BFN = torch.stack([path.x, torch.where(pairs, path.other[..., 0], path.x)], -1)
+    camera = camera_path([a.camera for a in shown], dice, x_BFN=x_BFN, radius_B=body.radius, time_F=time_F, fmt=fmt)
+    painted = _paint(shown, body, dice, path=path, camera=camera, time_F=time_F, fmt=fmt)
     pitch = PITCH_OF_RADIUS / body.radius * torch.tensor([PITCH[a.object] for a in shown], device=device)
     audio = impacts(path.contact_time, path.contact_speed, pitch, [a.material for a in shown], fmt.samples)
+    under = ambience(shown, body, dice, fmt.samples)
     return WorldBatch(
-        frames=(picture * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2),
-        audio=audio,
-        mask=mask,
+        frames=(painted.picture * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2),
+        audio=audio if under is None else (audio + under).clamp(-1.0, 1.0),
+        mask=painted.mask,
         centre=torch.stack([path.x, path.y], -1),
         radius=body.radius,
         angle=path.angle,
         contacts=[times[times < fmt.seconds] for times in path.contact_time],
         attributes=shown,
+        camera=camera,
+        other_mask=painted.other_mask,
+        other_centre=path.other if path.other is not None else torch.zeros_like(camera[..., :2]),
+        other_radius=painted.other_radius,
     )
 
 
-def _body(shown: list[Attributes], dice: Dice, fmt: ClipFormat) -> Body:
-    def column(values: list[float]) -> Tensor:
-        return torch.tensor(values, device=dice.rolls.device)
+class _Painted(NamedTuple):
+    """picture: float ``[B, F, 3, H, W]`` in [0, 1]. The rest as in `WorldBatch`."""
 
-    radius = column([SIZES[a.size] for a in shown]) * dice.between("radius", 0.94, 1.06)
-    return Body(
-        radius=radius,
-        extent=radius * column([SHAPES[a.object].extent for a in shown]),
-        direction=column([{"": 0.0, DIRECTIONS[0]: -1.0, DIRECTIONS[1]: 1.0}[a.direction] for a in shown]),
-        restitution=column([RESTITUTION[a.material] for a in shown]),
-        aspect=fmt.width / fmt.height,
-    )
+    picture: Tensor
+    mask: Tensor
+    other_mask: Tensor
+    other_radius: Tensor
 
 
-def _groups(names: list[str], device: torch.device) -> list[tuple[str, Tensor]]:
-    """Return each name with the clips that have it, so that one call serves them all."""
-    return [
-        (name, torch.tensor([i for i, n in enumerate(names) if n == name], device=device))
-        for name in sorted(set(names))
-    ]
-
-
-def _move(shown: list[Attributes], body: Body, dice: Dice, time_F: Tensor) -> Path:
-    device = time_F.device
-    batch, frames = len(shown), len(time_F)
-    x, y, angle = (torch.zeros(batch, frames, device=device) for _ in range(3))
-    contact_time = torch.full((batch, 16), torch.inf, device=device)
-    contact_speed = torch.zeros(batch, 16, device=device)
-    for name, index in _groups([a.motion for a in shown], device):
-        part = Body(
-            radius=body.radius[index],
-            extent=body.extent[index],
-            direction=body.direction[index],
-            restitution=body.restitution[index],
-            aspect=body.aspect,
-        )
-        path = MOTION[name](part, dice.pick(index), time_F)
-        x[index], y[index], angle[index] = path.x, path.y, path.angle
-        count = path.contact_time.shape[1]
-        contact_time[index, :count] = path.contact_time
-        contact_speed[index, :count] = path.contact_speed
-    return Path(x=x, y=y, angle=angle, contact_time=contact_time, contact_speed=contact_speed)
-
-
-def _paint(shown: list[Attributes], body: Body, dice: Dice, path: Path, fmt: ClipFormat) -> tuple[Tensor, Tensor]:
-    """Return the picture float ``[B, F, 3, H, W]`` in [0, 1] and the actor's coverage ``[B, F, H, W]``."""
+def _paint(
+    shown: list[Attributes], body: Body, dice: Dice, *, path: Path, camera: Tensor, time_F: Tensor, fmt: ClipFormat
+) -> _Painted:
     device = dice.rolls.device
-    pixel = 1.0 / fmt.height
-    grid_y = (torch.arange(fmt.height, device=device, dtype=torch.float32)[:, None] + 0.5) * pixel
-    grid_x = (torch.arange(fmt.width, device=device, dtype=torch.float32)[None] + 0.5) * pixel
-    grid_y, grid_x = (g.expand(fmt.height, fmt.width)[None] for g in (grid_y, grid_x))
-
-    place = torch.empty(len(shown), 3, fmt.height, fmt.width, device=device)
-    for name, index in _groups([a.scene for a in shown], device):
-        place[index] = SCENERY[name](grid_x, grid_y, dice.pick(index), pixel)
-    place = place * dice.between("light", 0.96, 1.04)[:, None, None, None]
-
-    dx = grid_x[:, None] - path.x[:, :, None, None]
-    dy = grid_y[:, None] - path.y[:, :, None, None]
-    cos, sin = path.angle.cos()[:, :, None, None], path.angle.sin()[:, :, None, None]
-    radius = body.radius[:, None, None, None]
-    local_x, local_y = (cos * dx + sin * dy) / radius, (cos * dy - sin * dx) / radius
-    outline, mark = torch.empty_like(local_x), torch.empty_like(local_x)
-    for name, index in _groups([a.object for a in shown], device):
-        shape = SHAPES[name]
-        outline[index] = shape.distance(local_x[index], local_y[index])
-        mark[index] = shape.mark(local_x[index], local_y[index])
-    outline, mark = outline * radius / pixel, mark * radius / pixel
-    mask = (0.5 - outline).clamp(0.0, 1.0)
-    core = (0.5 - outline - RIM / pixel).clamp(0.0, 1.0)
-    dark = 1 - 0.45 * (1 - core)
-    dark = dark * (1 - 0.35 * core * (0.5 - mark).clamp(0.0, 1.0))
-    # Light comes from the upper left of the frame, whichever way the actor is turned.
-    light = (1.0 - 0.13 * (dx + dy) / radius).clamp(0.7, 1.15) * dark
-    tint = torch.tensor([COLOURS[a.colour] for a in shown], device=device)[:, None, :, None, None]
-    actor = (tint * light[:, :, None]).clamp(max=1.0)
-    return torch.lerp(place[:, None].expand_as(actor), actor, mask[:, :, None]), mask
+    still = still_view(fmt, device)
+    view = still if all(a.camera == "still" for a in shown) else view_through(camera, fmt)
+    first = first_actor(shown, body, dice, path)
+    picture = paint_place(shown, dice, still, view)
+    other_mask = torch.zeros((), device=device).expand(len(shown), fmt.frames, fmt.height, fmt.width)
+    other_radius = torch.zeros_like(body.radius)
+    motions = dict(groups([a.motion for a in shown], device))
+    if motions.keys() & {"swing", "collide"}:
+        picture = picture.repeat(1, fmt.frames // picture.shape[1], 1, 1, 1)
+    if (index := motions.get("swing")) is not None and path.pivot is not None:
+        scenes = [shown[i].scene for i in index.tolist()]
+        picture[index] = paint_string(picture[index], path.pivot[index], first.pick(index), scenes, view.pick(index))
+    if (index := motions.get("collide")) is not None:
+        second = second_actor(shown, body, dice, path, index)
+        picture[index], covered = paint_actor(picture[index], second, view.pick(index))
+        other_mask = torch.zeros(other_mask.shape, device=device)
+        other_mask[index], other_radius[index] = covered, second.radius
+    picture, mask = paint_actor(picture, first, view)
+    for name, index in groups([a.weather for a in shown], device):
+        if name in WEATHER:
+            picture[index] = paint_weather(name, picture[index], dice.pick(index), time_F, still)
+    return _Painted(picture, mask, other_mask * (1 - mask) if "collide" in motions else other_mask, other_radius)
 
 
-__all__ = ["FLOOR", "WorldBatch", "render"]
+__all__ = ["FLOOR", "RIM", "WorldBatch", "render"]

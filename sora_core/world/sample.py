@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -20,7 +21,8 @@ def sample_attributes(level: Level, generator: torch.Generator, split: str = "tr
     Args:
         level: which part of the world.
         generator: CPU generator; the draw depends on nothing else.
-        split: ``train`` leaves out the held-out pairs, ``held_out_pairs`` draws only them, ``any`` draws all.
+        split: ``train`` leaves out the held-out pairs, ``held_out_pairs`` draws only them (the pair is that of the
+            first actor, whose attributes are measured), ``any`` draws all.
 
     Returns:
         Attributes, uniform over the values of the level and the split.
@@ -40,5 +42,11 @@ def sample_attributes(level: Level, generator: torch.Generator, split: str = "tr
             weather=choose(level.weathers, generator),
             other=(choose(tuple(COLOURS), generator), choose(level.objects, generator)) if motion == "collide" else (),
         )
-        if split == "any" or held_out(drawn) == (split == "held_out_pairs"):
+        if _belongs(drawn, split):
             return drawn
+
+
+def _belongs(drawn: Attributes, split: str) -> bool:
+    if split == "held_out_pairs":
+        return held_out(replace(drawn, other=()))
+    return split == "any" or not held_out(drawn)

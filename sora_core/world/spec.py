@@ -117,5 +117,9 @@ def held_out_act(obj: str, motion: str) -> bool:
 
 
 def held_out(attributes: Attributes) -> bool:
-    """Say whether a clip with these attributes is kept out of training."""
-    return held_out_look(attributes.colour, attributes.object) or held_out_act(attributes.object, attributes.motion)
+    """Say whether a clip with these attributes is kept out of training; of two actors, either is reason enough."""
+    actors = [(attributes.colour, attributes.object)]
+    if attributes.other:
+        colour, obj = attributes.other
+        actors.append((colour, obj))
+    return any(held_out_look(colour, obj) or held_out_act(obj, attributes.motion) for colour, obj in actors)

@@ -305,8 +305,23 @@ IMPACT_WORDS: dict[str, tuple[str, ...]] = {
 
 SILENCE_WORDS = ("there is no sound", "it is silent", "all is quiet", "nothing is heard")
 
+_MOTOR_WORDS = ("the motor hums", "we hear a motor hum", "its engine hums", "an engine is heard")
+
+VOICE_WORDS: dict[str, tuple[str, ...]] = {
+    "car": _MOTOR_WORDS,
+    "boat": _MOTOR_WORDS,
+    "rocket": ("its engine roars", "we hear an engine roar", "the motor roars softly", "an engine is heard"),
+    "bird": ("it chirps", "we hear it chirp", "chirps are heard", "it sings"),
+}
+"""Sentences for objects that are heard by themselves: motors unless they stay, birds always."""
+
+WEATHER_SOUND_WORDS: dict[str, tuple[str, ...]] = {
+    "rain": ("rain patters softly", "we hear the rain patter", "the rain is heard"),
+    "snow": ("the wind blows softly", "we hear the wind", "a quiet wind is heard"),
+}
+
 STRIKING = frozenset({"bounce", "fall", "throw", "hop", "collide"})
-"""Motions that are heard."""
+"""Motions that strike something, which is heard."""
 
 ATTRIBUTE_WORDS: dict[str, dict[str, Phrases]] = {
     "colour": COLOUR_WORDS,
@@ -352,7 +367,12 @@ def _phrase_words(held_out: bool) -> set[str]:
 
 TRAINED_PHRASE_WORDS: frozenset[str] = frozenset(
     _phrase_words(held_out=False)
-    | {w for texts in (*IMPACT_WORDS.values(), SILENCE_WORDS) for text in texts for w in split_words(text)}
+    | {
+        word
+        for texts in (*IMPACT_WORDS.values(), *VOICE_WORDS.values(), *WEATHER_SOUND_WORDS.values(), SILENCE_WORDS)
+        for text in texts
+        for word in split_words(text)
+    }
 )
 """Every word of the trained phrases; `captions.KNOWN_WORDS` adds those of the templates."""
 

@@ -21,7 +21,6 @@ def quick(monkeypatch):
     """Measure a tiny transformer and tiny clips, in this process."""
     config = DiTConfig(width=32, layers=1, heads=2, hidden=64, text_width=16, modulation_width=16)
     monkeypatch.setitem(PRESETS, "micro", lambda: config)
-    monkeypatch.setattr(dit, "TIMED", ("micro",))
     monkeypatch.setattr(dit.bench_dit, "__kwdefaults__", dit.bench_dit.__kwdefaults__ | {"presets": ("micro",)})
     monkeypatch.setattr(
         vae.bench_vae, "__kwdefaults__", vae.bench_vae.__kwdefaults__ | {"side": 16, "lengths_s": (0.5, 1.0)}
