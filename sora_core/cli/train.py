@@ -19,8 +19,8 @@ examples:
   sora train --stage all --minutes 25 --preset nano --device cuda --out runs/gpu
       a whole run on a GPU, a checkpoint at the end
   sora train --stage dit --minutes 60 --out runs/night
-  sora train --stage dit --minutes 60 --out runs/night --resume
-      two hours in two pieces
+  sora train --stage dit --minutes 120 --out runs/night --resume
+      two hours in two pieces (minutes count all pieces together)
   sora generate "a red ball bounces" --checkpoint runs/night/model.safetensors
 
 The folder gets the state to resume from, a log (JSON lines), curves and contact sheets (PNG), and the model.

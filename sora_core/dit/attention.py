@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..norm import normalise
 from .rope import rotate
 
 AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -60,12 +61,6 @@ class Attention(nn.Module):
     def forward(self, x_BND: Tensor, table_2NP: Tensor) -> Tensor:
         """Attend among all tokens; ``[B, N, D]`` to ``[B, N, D]``."""
         q, k, v = (project(x_BND).unflatten(-1, (self.heads, -1)) for project in (self.q, self.k, self.v))
-        q, k = rotate(_normed(self.q_norm, q), table_2NP), rotate(_normed(self.k_norm, k), table_2NP)
+        q, k = rotate(normalise(self.q_norm, q), table_2NP), rotate(normalise(self.k_norm, k), table_2NP)
         return self.out(self.attention(q, k, v).flatten(2))
 
-
-def _normed(norm: nn.Module, x: Tensor) -> Tensor:
-    # Autocast leaves norm weights in float32, and with mixed types the norm runs unfused.
-    if isinstance(norm, nn.RMSNorm) and norm.weight.dtype != x.dtype:
-        return F.rms_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.eps)
-    return norm(x)

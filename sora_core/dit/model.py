@@ -181,7 +181,7 @@ class DiT(nn.Module):
         tokens = self.video_in(self._patchify(latent)[0])
         height, width = (side // self.config.patch for side in latent.shape[-2:])
         clean = torch.zeros(tokens.shape[0], 1, device=tokens.device)
-        place = Place("reference", 1, height, width, index=index)
+        place = Place("reference", 1, height, width, order=index)
         return Segment(tokens + self.reference_mark.to(tokens.dtype), clean, place, VIDEO)
 
     def _video(self, video: Tensor, sigma: Tensor | None, fps: float) -> Segment:

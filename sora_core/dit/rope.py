@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -63,11 +63,12 @@ def text_positions(count: int, device: torch.device | str) -> Tensor:
     return _line((TEXT_START_S + TEXT_STEP_S * order) / TIME_UNIT)
 
 
-class Place(NamedTuple):
+@dataclass(frozen=True)
+class Place:
     """Where the tokens of one segment are; a sequence of these is a layout.
 
     kind: ``text``, ``reference``, ``video`` or ``audio``. frames: latent frames, or the count of a line of tokens.
-    height, width: tokens. fps: of a video. index: of a reference.
+    height, width: tokens. fps: of a video. order: of a reference.
     """
 
     kind: str
@@ -75,10 +76,10 @@ class Place(NamedTuple):
     height: int = 1
     width: int = 1
     fps: float = 0.0
-    index: int = 0
+    order: int = 0
 
     @property
-    def count(self) -> int:
+    def tokens(self) -> int:
         """Number of tokens."""
         return self.frames * self.height * self.width
 
@@ -89,7 +90,7 @@ class Place(NamedTuple):
         if self.kind == "audio":
             return audio_positions(self.frames, device)
         if self.kind == "reference":
-            return reference_positions(self.index, self.height, self.width, device)
+            return reference_positions(self.order, self.height, self.width, device)
         return video_positions(self.frames, self.height, self.width, self.fps, device)
 
 

@@ -41,7 +41,8 @@ def draw_cases(level: Level, clips: int, seed: int = 0) -> list[Case]:
         seed: of attributes and captions; clip ``i`` is made with seed ``seed + i``.
 
     Returns:
-        Cases, group by group, every caption medium or dense, so that all attributes are named.
+        Cases, group by group, every caption medium or dense, so that all attributes are named; only those with a
+        reference leave the actor's looks to the picture.
     """
     extra = max(1, clips // 8)
     pairs = words = clips // 4
@@ -53,7 +54,7 @@ def draw_cases(level: Level, clips: int, seed: int = 0) -> list[Case]:
             shown = sample_attributes(level, generator, "held_out_pairs" if group == "held_out_pairs" else "train")
             length = ("medium", "dense")[int(torch.randint(2, (), generator=generator))]
             vocabulary = "held_out" if group == "held_out_words" else "train"
-            prompt = caption(shown, length, generator, vocabulary)
+            prompt = caption(shown, length, generator, vocabulary, reference=group == "reference")
             cases.append(Case(group=group, attributes=shown, prompt=prompt, seed=seed + len(cases)))
     return cases
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..norm import normalise
 from .config import TextConfig
 from .word_table import WordTable
 
@@ -86,7 +87,7 @@ class TextEncoder(nn.Module):
         turn_LK = rotation(ids_BL.shape[1], self.config.head_width, x_BLD.device)
         for block in self.blocks:
             x_BLD = block(x_BLD, mask_BL, turn_LK)
-        return self.norm(x_BLD) * mask_BL[..., None]
+        return normalise(self.norm, x_BLD) * mask_BL[..., None]
 
 
 class TextBlock(nn.Module):
@@ -109,12 +110,12 @@ class TextBlock(nn.Module):
 
     def forward(self, x_BLD: Tensor, mask_BL: Tensor, turn_LK: tuple[Tensor, Tensor]) -> Tensor:
         """Mix ``[B, L, D]``; masked tokens are never attended to."""
-        y_BLD = self.attention_norm(x_BLD)
+        y_BLD = normalise(self.attention_norm, x_BLD)
         q, k, v = (part(y_BLD).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (self.q, self.k, self.v))
         q, k = rotate(q, turn_LK), rotate(k, turn_LK)
         mixed_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=mask_BL[:, None, None, :])
         x_BLD = x_BLD + self.o(mixed_BHLK.transpose(1, 2).flatten(2))
-        y_BLD = self.feed_norm(x_BLD)
+        y_BLD = normalise(self.feed_norm, x_BLD)
         return x_BLD + self.down(F.silu(self.gate(y_BLD)) * self.up(y_BLD))
 
 

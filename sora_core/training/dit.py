@@ -269,7 +269,7 @@ class DiTTrainer:
         first = self.pool.first_frames(batch.reference)
         if float(torch.rand((), generator=generator)) < 0.7:
             return (first,)
-        return (first, self.pool.first_frames(batch.reference.roll(0)))
+        return (first, self.pool.first_frames(batch.second_reference))
 
     def _text(self, shown: list[Attributes], *, reference: bool) -> tuple[Tensor, Tensor]:
         generator, mix = self.generator, self.config.mix

@@ -34,8 +34,8 @@ class LatentBatch:
 
     video: ``[B, 16, T, H, W]``. audio: ``[B, 32, A, 1]``. tail: ``[B, 16, H, W]``, the last frame held still.
     actor: ``[B, T, h, w]`` in [0, 1], share of a token's pixels that the actor covers at some time (largest of them).
-    strike: ``[B, A]``, 1 just after a contact. attributes: what each shows. reference: rows of other clips with the
-    same actor (or the clip itself where there is none).
+    strike: ``[B, A]``, 1 just after a contact. attributes: what each shows. reference,
+    second_reference: rows of clips with the same actor (or the clip itself where there is no other).
     """
 
     video: Tensor
@@ -45,6 +45,7 @@ class LatentBatch:
     strike: Tensor
     attributes: list[Attributes]
     reference: Tensor
+    second_reference: Tensor
 
 
 class LatentPool:
@@ -130,7 +131,7 @@ class LatentPool:
         """Return the clips in these rows; ``generator`` chooses their references."""
         with self._lock:
             shown = [self._attributes[row] for row in rows.tolist()]
-            other = [_choose(self._same[_actor(a)], generator) for a in shown]
+            first, second = ([_choose(self._same[_actor(a)], generator) for a in shown] for _ in range(2))
             at = rows.to(self.device)
             return LatentBatch(
                 video=self._video[at].float(),
@@ -139,7 +140,8 @@ class LatentPool:
                 actor=self._actor[at].float(),
                 strike=self._strike[at].float(),
                 attributes=shown,
-                reference=torch.tensor(other),
+                reference=torch.tensor(first),
+                second_reference=torch.tensor(second),
             )
 
     def first_frames(self, rows: Tensor) -> Tensor:

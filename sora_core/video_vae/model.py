@@ -103,7 +103,17 @@ class VideoVAE(nn.Module):
 
     def decode(self, latent_BCThw: Tensor) -> Tensor:
         """Decode a normalised latent to frames ``[B, 3, 1 + 4 (T - 1), 8 h, 8 w]``, about in [-1, 1], not clamped."""
-        return torch.cat(list(self.decode_stream(latent_BCThw.split(CHUNK, dim=2))), dim=2)
+        batch, _, frames, height, width = latent_BCThw.shape
+        shape = (batch, 3, 1 + TEMPORAL_RATIO * (frames - 1), height * SPATIAL_RATIO, width * SPATIAL_RATIO)
+        clip: Tensor | None = None
+        done = 0
+        for chunk in self.decode_stream(latent_BCThw.split(CHUNK, dim=2)):
+            # Filled piece by piece: joining a list of chunks would hold the clip twice.
+            clip = chunk.new_empty(shape) if clip is None else clip
+            clip[:, :, done : done + chunk.shape[2]] = chunk
+            done += chunk.shape[2]
+        assert clip is not None
+        return clip
 
     def decode_stream(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
         """Decode chunk by chunk, each of one latent frame or more.

@@ -301,7 +301,8 @@ def test_cases_are_drawn_in_the_asked_shares():
     assert [case.seed for case in cases] == list(range(7, 7 + 40))
     assert cases == draw_cases(LEVEL, 32, seed=7)
     assert cases != draw_cases(LEVEL, 32, seed=8)
-    for case in cases:
+    assert all("colour" not in read_prompt(case.prompt) for case in cases[36:])
+    for case in cases[:36]:
         assert read_prompt(case.prompt).items() >= expected(case.attributes, LEVEL).items()
 
 
