@@ -63,4 +63,3 @@ class Attention(nn.Module):
         q, k, v = (project(x_BND).unflatten(-1, (self.heads, -1)) for project in (self.q, self.k, self.v))
         q, k = rotate(normalise(self.q_norm, q), table_2NP), rotate(normalise(self.k_norm, k), table_2NP)
         return self.out(self.attention(q, k, v).flatten(2))
-

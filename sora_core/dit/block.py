@@ -23,8 +23,8 @@ class SwiGLU(nn.Module):
         width: int,
         hidden: int,
         *,
-        operations: Any = nn,
-        device: torch.device | str | None = None,  # noqa: ANN401
+        operations: Any = nn,  # noqa: ANN401
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()

@@ -37,8 +37,8 @@ class Modulation(nn.Module):
         width: int,
         inner: int,
         *,
-        operations: Any = nn,
-        device: torch.device | str | None = None,  # noqa: ANN401
+        operations: Any = nn,  # noqa: ANN401
+        device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()

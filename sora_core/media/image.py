@@ -44,10 +44,13 @@ def cover(image_HWC: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     if (rows, columns) == (height, width):
         return image_HWC
     import torch
-    from kornia.geometry.transform import center_crop, resize
+    from kornia.geometry.transform import resize
 
     scale = max(height / rows, width / columns)
-    size = (max(height, round(rows * scale)), max(width, round(columns * scale)))
-    picture_1CHW = torch.from_numpy(image_HWC).permute(2, 0, 1)[None].float()
-    fitted_1Chw = center_crop(resize(picture_1CHW, size, antialias=scale < 1), (height, width))
+    kept_rows, kept_columns = min(rows, round(height / scale)), min(columns, round(width / scale))
+    top, left = (rows - kept_rows) // 2, (columns - kept_columns) // 2
+    # Cut first: the blur must not bring in what lies outside.
+    kept_HWC = np.ascontiguousarray(image_HWC[top : top + kept_rows, left : left + kept_columns])
+    picture_1CHW = torch.from_numpy(kept_HWC).permute(2, 0, 1)[None].float()
+    fitted_1Chw = resize(picture_1CHW, (height, width), antialias=scale < 1)
     return fitted_1Chw[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()

@@ -6,25 +6,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..config import Config
 from ..dit import DiT
 from ..errors import SoraError
 from ..text import TextEncoder, Tokenizer
 from ..world.captions import caption
 from ..world.spec import Attributes
 from .ema import EMA
+from .flow import DiTStageConfig, Generator, encode_padded, flow_loss
 from .latents import BackgroundRefresh, LatentBatch, LatentPool
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
 from .state import load_state, read_progress, save_state
-from .tasks import TaskMix, draw_levels, shift_level
+from .tasks import Levels, draw_levels, shift_level
 
 PLAIN = (
     "dit.text_in",
@@ -42,59 +40,6 @@ LENGTHS = ("short", "medium", "medium", "dense")
 VALIDATION_CLIPS = 64
 VALIDATION_SEED = 16384
 VALIDATION_LEVELS = (0.15, 0.4, 0.65, 0.9)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DiTStageConfig(Config):
-    """How to train.
-
-    Args:
-        minutes: wall time in all, over every resumption; the learning rate reaches zero there.
-        batch: clips in a step. pool: clips kept in latent space. start: clips in the pool before the first step.
-        refresh: new clips per step where the pool is refreshed within the step (on a GPU).
-        muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
-        audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
-        strike: extra weight of audio latents after a contact.
-        table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
-        ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
-            learning rate falls. threads: CPU threads of the step, 0 leaves them.
-        compile: compile each block (an extra minute at the start; see the trainer's log for what it gives).
-        measure_every, save_every: seconds between measurements on unseen clips and between saved states.
-    """
-
-    minutes: float = 60.0
-    batch: int = 48
-    pool: int = 40_000
-    start: int = 2_048
-    refresh: int = 12
-    muon_lr: float = 4e-3
-    adam_lr: float = 2e-3
-    weight_decay: float = 0.01
-    audio: float = 0.6
-    actor: float = 2.0
-    strike: float = 3.0
-    table_noise: float = 0.3
-    ema: float = 0.997
-    decay: float = 0.4
-    threads: int = 0
-    compile: bool = False
-    measure_every: float = 120.0
-    save_every: float = 240.0
-    seed: int = 0
-    mix: TaskMix = field(default_factory=TaskMix)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
-
-
-class Generator(nn.Module):
-    """What is trained together: text encoder and transformer."""
-
-    def __init__(self, text: TextEncoder, dit: DiT) -> None:
-        super().__init__()
-        self.text = text
-        self.dit = dit
 
 
 class DiTTrainer:
@@ -241,7 +186,7 @@ class DiTTrainer:
         if image:
             batch.video, batch.actor = batch.video[:, :, :1], batch.actor[:, :1]
         size, frames, sound = batch.video.shape[0], batch.video.shape[2], batch.audio.shape[2]
-        levels = draw_levels(size, frames, sound, self.pool.fmt.fps, mix, generator)
+        levels = draw_levels(size, frames=frames, audio=sound, fps=self.pool.fmt.fps, mix=mix, generator=generator)
         if image or with_reference:
             # One frame alone, or a whole clip from a reference: nothing but the noise level is drawn.
             level = shift_level(torch.sigmoid(torch.randn(size, 1, generator=generator)), mix.shift)
@@ -249,15 +194,11 @@ class DiTTrainer:
             levels.audio = shift_level(level, mix.shift**-0.5).expand(-1, sound)
             levels.tail = torch.zeros(size, dtype=torch.bool)
         references = self._references(batch, generator) if with_reference else ()
-        text, mask = self._text(batch.attributes, reference=with_reference)
         return flow_loss(
             self.models,
             batch,
-            levels.video.to(self.device),
-            levels.audio.to(self.device),
-            levels.tail.to(self.device),
-            text,
-            mask,
+            levels.to(self.device),
+            self._text(batch.attributes, reference=with_reference),
             fps=self.pool.fmt.fps,
             references=references,
             silent=silent,
@@ -289,20 +230,22 @@ class DiTTrainer:
         batch = self.validation.rows(rows, torch.Generator().manual_seed(0))
         generator = torch.Generator().manual_seed(1)
         prompts = [caption(a, "medium", generator) for a in batch.attributes]
-        text, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+        text = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
         sums = {"video": 0.0, "audio": 0.0}
         # Another batch size would be compiled anew, for a few calls.
         with self.ema.swapped(), torch.compiler.set_stance("force_eager"):
             for value in VALIDATION_LEVELS:
-                video = torch.full((len(rows), 1), value, device=self.device)
+                level = torch.full((len(rows), 1), value, device=self.device)
+                levels = Levels(
+                    video=level.expand(-1, batch.video.shape[2]),
+                    audio=level.expand(-1, batch.audio.shape[2]),
+                    tail=torch.zeros(len(rows), dtype=torch.bool, device=self.device),
+                )
                 terms = flow_loss(
                     self.models,
                     batch,
-                    video.expand(-1, batch.video.shape[2]),
-                    video.expand(-1, batch.audio.shape[2]),
-                    torch.zeros(len(rows), dtype=torch.bool, device=self.device),
+                    levels,
                     text,
-                    mask,
                     fps=self.pool.fmt.fps,
                     references=(),
                     silent=False,
@@ -312,75 +255,3 @@ class DiTTrainer:
                 for name in sums:
                     sums[name] += float(terms[name]) / len(VALIDATION_LEVELS)
         return {f"unseen_{name}": value for name, value in sums.items()}
-
-
-def encode_padded(
-    tokenizer: Tokenizer, prompts: list[str], tokens: int, device: torch.device | str
-) -> tuple[Tensor, Tensor]:
-    """Return ids and mask ``[B, tokens]``: always the full length, because the transformer sees the padding too."""
-    ids, mask = tokenizer.encode(prompts, max_tokens=tokens)
-    short = tokens - ids.shape[1]
-    ids = torch.nn.functional.pad(ids, (0, short), value=tokenizer.pad_id)
-    return ids.to(device), torch.nn.functional.pad(mask, (0, short), value=False).to(device)
-
-
-def flow_loss(
-    models: Generator,
-    batch: LatentBatch,
-    sigma_video: Tensor,
-    sigma_audio: Tensor,
-    tail: Tensor,
-    ids: Tensor,
-    mask: Tensor,
-    *,
-    fps: float,
-    references: tuple[Tensor, ...],
-    silent: bool,
-    generator: torch.Generator,
-    config: DiTStageConfig,
-) -> dict[str, Tensor]:
-    """Return the flow-matching loss of one batch: mean square error of the velocity where tokens are generated.
-
-    Args:
-        sigma_video: ``[B, T]``. sigma_audio: ``[B, A]``. tail: bool ``[B]``, clips that end on a still picture.
-        ids, mask: text ``[B, L]``. silent: leave the sound out. The rest as `DiTTrainer`.
-    """
-    clean = batch.video
-    if tail.any():
-        clean = clean.clone()
-        clean[tail, :, -1] = batch.tail[tail]
-    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-    level = sigma_video[:, None, :, None, None]
-    noisy = (1 - level) * clean + level * noise
-    audio_noise = torch.randn(batch.audio.shape, generator=generator).to(clean.device)
-    audio_level = sigma_audio[:, None, :, None]
-    noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
-    device = clean.device.type
-    with torch.autocast(device, torch.bfloat16):
-        states = models.text(ids, mask)
-        video, audio = models.dit(
-            noisy,
-            None if silent else noisy_audio,
-            states,
-            mask,
-            sigma_video=sigma_video,
-            sigma_audio=sigma_audio,
-            fps=fps,
-            references=references,
-        )
-    patch = models.dit.config.patch
-    weight = (1 + config.actor * batch.actor).repeat_interleave(patch, -1).repeat_interleave(patch, -2)
-    weight = weight * (sigma_video > 0)[:, :, None, None]
-    terms = {"video": _weighted((video - (noise - clean)).square().mean(1), weight)}
-    if silent:
-        terms["audio"] = torch.zeros((), device=clean.device)
-    else:
-        sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
-        error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
-        terms["audio"] = _weighted(error, sound_weight)
-    terms["loss"] = terms["video"] + config.audio * terms["audio"]
-    return terms
-
-
-def _weighted(error: Tensor, weight: Tensor) -> Tensor:
-    return (error * weight).sum() / weight.sum().clamp(min=1.0)

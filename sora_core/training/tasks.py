@@ -26,7 +26,8 @@ class TaskMix(Config):
     Args:
         text: everything is noise. image_first: the first frame is given. first_last: the last one too.
         extend: one to four latent frames are given, with their sound. video_to_audio, audio_to_video: one half given.
-        forcing: every latent frame has its own level (diffusion forcing, 2407.01392). loop: both ends given, with sound.
+        forcing: every latent frame has its own level (diffusion forcing, 2407.01392).
+        loop: both ends given, with sound.
         references: one or two pictures of the actor are given. image: a single frame. silent: video without sound.
         drop_text: share of clips trained with an empty prompt, for guidance.
         shift: of the logit-normal video level; the audio's is its square root.
@@ -77,6 +78,10 @@ class Levels:
     audio: Tensor
     tail: Tensor
 
+    def to(self, device: torch.device | str) -> Levels:
+        """Return the same levels on a device."""
+        return Levels(video=self.video.to(device), audio=self.audio.to(device), tail=self.tail.to(device))
+
 
 def shift_level(level: Tensor, shift: float) -> Tensor:
     """Return ``s t / (1 + (s - 1) t)`` (Esser et al. 2403.03206, eq. 23)."""
@@ -89,7 +94,7 @@ def _draw(shape: tuple[int, ...], mix: TaskMix, generator: torch.Generator) -> T
     return torch.where(torch.rand(shape, generator=generator) < mix.uniform, flat, normal)
 
 
-def draw_levels(batch: int, frames: int, audio: int, fps: float, mix: TaskMix, generator: torch.Generator) -> Levels:
+def draw_levels(batch: int, *, frames: int, audio: int, fps: float, mix: TaskMix, generator: torch.Generator) -> Levels:
     """Draw a task and its noise levels for each clip of a joint batch.
 
     Args:

@@ -51,6 +51,8 @@ class VideoStageConfig(Config):
         noise: noise added to the latents that the decoder sees, in standard deviations of each channel.
         ema: decay of the averaged weights, which are the ones kept.
         decay: last share of the minutes, over which the learning rate falls.
+        decoder_only: leave the encoder and the latent statistics as they are, so that latents already made, and models
+            trained on them, stay valid.
         threads: CPU threads of the step.
         measure_every, save_every: seconds between measurements on unseen clips and between saved states.
         seed: of the first weights and the noise.
@@ -72,6 +74,7 @@ class VideoStageConfig(Config):
     noise: float = 0.07
     ema: float = 0.998
     decay: float = 0.5
+    decoder_only: bool = False
     threads: int = 4
     measure_every: float = 60.0
     save_every: float = 180.0
@@ -86,10 +89,11 @@ class VideoVAETrainer:
         model_config: sizes of the model.
         folder: where the state, the log and the result are written; a state found there is continued.
         source: clips to train on, on ``device``; the rendered world unless given.
+        start: a trained model to begin from; needed to train a decoder alone.
         device: where to render and train.
 
     Raises:
-        SoraError: the state in ``folder`` belongs to another configuration.
+        SoraError: ``decoder_only`` without a start, or the state in ``folder`` belongs to another configuration.
     """
 
     def __init__(
@@ -99,14 +103,21 @@ class VideoVAETrainer:
         *,
         model_config: VideoVAEConfig | None = None,
         source: ClipSource | None = None,
+        start: VideoVAE | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        if config.decoder_only and start is None:
+            raise SoraError("decoder_only needs a trained video VAE to start from; give one, or train both halves")
         torch.manual_seed(config.seed)
         self.config = config
         self.folder = folder
         self.device = torch.device(device)
         self.source = source or world_clips(config.level, device=device)
-        self.model = VideoVAE(model_config or VideoVAEConfig()).to(device)
+        sizes = start.config if start is not None else model_config
+        self.model = VideoVAE(sizes or VideoVAEConfig()).to(device)
+        if start is not None:
+            self.model.load_state_dict(start.state_dict())
+        self.model.encoder.requires_grad_(not config.decoder_only)
         groups = split_parameters(self.model, plain=PLAIN if config.muon else ("",))
         self.optimizer = MuonAdamW(groups, lr=config.lr, weight_decay=config.weight_decay)
         self.ema = EMA(self.model, config.ema)
@@ -184,7 +195,10 @@ class VideoVAETrainer:
     def _finish(self, validation: Window) -> dict[str, float]:
         """Write ``video_vae.safetensors``: averaged weights, with the latent statistics measured under them."""
         with self.ema.swapped():
-            mean, std = latent_statistics(self.model, self.source(STATISTICS_SEED, STATISTICS_CLIPS, False))
+            if self.config.decoder_only:
+                mean, std = self.model.latent_mean.clone(), self.model.latent_std.clone()
+            else:
+                mean, std = latent_statistics(self.model, self.source(STATISTICS_SEED, STATISTICS_CLIPS, False))
             result = VideoVAE(self.model.config).to(self.device)
             result.load_state_dict(self.model.state_dict())
         result.set_latent_statistics(mean, std)
@@ -233,19 +247,20 @@ def train_video_vae(
 def video_loss(model: VideoVAE, window: Window, config: VideoStageConfig) -> dict[str, Tensor]:
     """Return the loss of one batch (``loss``) and its parts.
 
-    Mean absolute error with the actor weighted up, absolute error of spatial and temporal differences (edges and
-    motion), a mean square term (the measure is PSNR) and a weak divergence from the unit normal. The decoder sees the
-    latent with noise, so that a generator's small errors do no harm. Our own mix.
+    Mean absolute error with the actor weighted up (a small one more), absolute error of spatial and temporal
+    differences (edges and motion), a mean square term (the measure is PSNR) and a weak divergence from the unit normal.
+    The decoder sees the latent with noise, so that a generator's small errors do no harm. Our own mix.
     """
     clean = to_signed(window.frames)
     with torch.autocast(clean.device.type, torch.bfloat16):
-        mean, log_variance = model.moments(clean)
+        with torch.set_grad_enabled(not config.decoder_only):
+            mean, log_variance = model.moments(clean)
         mean, log_variance = mean.float(), log_variance.float()
         spread = mean.detach().std(dim=(0, 2, 3, 4), keepdim=True) * config.noise
         std = (log_variance.exp() + spread.square()).sqrt()
         decoded = model.reconstruct(mean + std * torch.randn_like(mean))
     error = decoded.float() - clean
-    weight_B1FHW = 1 + (config.actor_weight - 1) * window.mask[:, None]
+    weight_B1FHW = 1 + (config.actor_weight - 1) * window.mask[:, None] * _balance(window.mask)
     terms = {
         "absolute": (error.abs() * weight_B1FHW).mean(),
         "gradient": error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean(),
@@ -285,6 +300,12 @@ def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
             latents.append(model.moments(to_signed(frames))[0].float())
     latent_BCThw = torch.cat(latents)
     return latent_BCThw.mean(dim=(0, 2, 3, 4)), latent_BCThw.std(dim=(0, 2, 3, 4))
+
+
+def _balance(mask_BFHW: Tensor) -> Tensor:
+    """Return ``[B, 1, 1, 1, 1]``, more for small actors: the root of the batch's mean area over their own, 0.5 to 3."""
+    area = mask_BFHW.mean(dim=(1, 2, 3)).clamp(min=1e-4)
+    return (area.mean() / area).sqrt().clamp(0.5, 3.0)[:, None, None, None, None]
 
 
 def _psnr(square_B: Tensor) -> float:

@@ -1,0 +1,142 @@
+"""The transformer stage's settings and its loss: flow matching with a noise level for every token."""
+
+# B clips, T latent frames, A audio latents, L text tokens
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import Config
+from ..dit import DiT
+from ..text import TextEncoder, Tokenizer
+from .latents import LatentBatch
+from .tasks import Levels, TaskMix
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiTStageConfig(Config):
+    """How to train.
+
+    Args:
+        minutes: wall time in all, over every resumption; the learning rate reaches zero there.
+        batch: clips in a step. pool: clips kept in latent space. start: clips in the pool before the first step.
+        refresh: new clips per step where the pool is refreshed within the step (on a GPU).
+        muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
+        audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
+        strike: extra weight of audio latents after a contact.
+        table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
+        ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
+            learning rate falls. threads: CPU threads of the step, 0 leaves them.
+        compile: compile each block (an extra minute at the start; see the trainer's log for what it gives).
+        measure_every, save_every: seconds between measurements on unseen clips and between saved states.
+    """
+
+    minutes: float = 60.0
+    batch: int = 48
+    pool: int = 40_000
+    start: int = 2_048
+    refresh: int = 12
+    muon_lr: float = 4e-3
+    adam_lr: float = 2e-3
+    weight_decay: float = 0.01
+    audio: float = 0.6
+    actor: float = 2.0
+    strike: float = 3.0
+    table_noise: float = 0.3
+    ema: float = 0.997
+    decay: float = 0.4
+    threads: int = 0
+    compile: bool = False
+    measure_every: float = 120.0
+    save_every: float = 240.0
+    seed: int = 0
+    mix: TaskMix = field(default_factory=TaskMix)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+class Generator(nn.Module):
+    """What is trained together: text encoder and transformer."""
+
+    def __init__(self, text: TextEncoder, dit: DiT) -> None:
+        super().__init__()
+        self.text = text
+        self.dit = dit
+
+
+def encode_padded(
+    tokenizer: Tokenizer, prompts: list[str], tokens: int, device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """Return ids and mask ``[B, tokens]``: always the full length, because the transformer sees the padding too."""
+    ids, mask = tokenizer.encode(prompts, max_tokens=tokens)
+    short = tokens - ids.shape[1]
+    ids = torch.nn.functional.pad(ids, (0, short), value=tokenizer.pad_id)
+    return ids.to(device), torch.nn.functional.pad(mask, (0, short), value=False).to(device)
+
+
+def flow_loss(
+    models: Generator,
+    batch: LatentBatch,
+    levels: Levels,
+    text: tuple[Tensor, Tensor],
+    *,
+    fps: float,
+    references: tuple[Tensor, ...],
+    silent: bool,
+    generator: torch.Generator,
+    config: DiTStageConfig,
+) -> dict[str, Tensor]:
+    """Return the flow-matching loss of one batch: mean square error of the velocity where tokens are generated.
+
+    Args:
+        models: text encoder and transformer. batch: clean clips. levels: noise levels; 0 is given, not generated.
+        text: ids and mask ``[B, L]`` of `encode_padded`. fps: pixel frames per second.
+        references: clean pictures of the actor ``[B, 16, 1, H, W]``. silent: leave the sound out.
+        generator: of the noise, on the CPU. config: weights of the loss.
+    """
+    (ids, mask), sigma_video, sigma_audio = text, levels.video, levels.audio
+    clean = batch.video
+    if levels.tail.any():
+        clean = clean.clone()
+        clean[levels.tail, :, -1] = batch.tail[levels.tail]
+    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    level = sigma_video[:, None, :, None, None]
+    noisy = (1 - level) * clean + level * noise
+    audio_noise = torch.randn(batch.audio.shape, generator=generator).to(clean.device)
+    audio_level = sigma_audio[:, None, :, None]
+    noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
+    device = clean.device.type
+    with torch.autocast(device, torch.bfloat16):
+        states = models.text(ids, mask)
+        video, audio = models.dit(
+            noisy,
+            None if silent else noisy_audio,
+            states,
+            mask,
+            sigma_video=sigma_video,
+            sigma_audio=sigma_audio,
+            fps=fps,
+            references=references,
+        )
+    patch = models.dit.config.patch
+    weight = (1 + config.actor * batch.actor).repeat_interleave(patch, -1).repeat_interleave(patch, -2)
+    weight = weight * (sigma_video > 0)[:, :, None, None]
+    terms = {"video": _weighted((video - (noise - clean)).square().mean(1), weight)}
+    if silent:
+        terms["audio"] = torch.zeros((), device=clean.device)
+    else:
+        sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
+        error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
+        terms["audio"] = _weighted(error, sound_weight)
+    terms["loss"] = terms["video"] + config.audio * terms["audio"]
+    return terms
+
+
+def _weighted(error: Tensor, weight: Tensor) -> Tensor:
+    return (error * weight).sum() / weight.sum().clamp(min=1.0)
