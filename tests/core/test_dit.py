@@ -106,7 +106,7 @@ def test_positions_are_seconds_and_areas():
         spacing = SQUARE_SIDE / (height * width) ** 0.5
         assert spans.tolist() == pytest.approx([spacing * (height - 1), spacing * (width - 1)])
         assert place[:, 1:].mean(0).abs().max() < 1e-5
-    second = Place("reference", 1, 2, 2, index=1).positions("cpu")
+    second = Place("reference", 1, 2, 2, order=1).positions("cpu")
     assert (second[:, 0] * TIME_UNIT).tolist() == pytest.approx([2 * REFERENCE_STEP_S] * 4)
     layout = [Place("text", 4), Place("video", 3, 2, 2, 12.0), Place("audio", 2)]
     assert layout_positions(layout, "cpu").shape == (4 + 12 + 2, 3)
