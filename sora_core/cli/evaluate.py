@@ -37,6 +37,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument("--clips", type=count, default=256, metavar="N", help="how many (default 256)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="measure existing clips instead")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="write a contact sheet of 24 clips and three spectrograms there"
+    )
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of prompts and clips (default 0)")
     add_checkpoint(parser)
     add_device(parser)
@@ -47,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Check, measure under a progress bar, print the table."""
     if args.json is not None:
         check_folder(args.json.absolute().parent)
+    if args.pictures is not None:
+        check_folder(args.pictures.absolute().parent)
     if args.source is not None and not args.source.is_dir():
         raise SoraError(f"--from {args.source} is not a folder; name one that holds clips")
     checkpoint = None if args.source else args.checkpoint or find_checkpoint()
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
             source=args.source,
             seed=args.seed,
             progress=progress,
+            pictures=args.pictures,
         )
     finally:
         progress.close()

@@ -45,6 +45,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument("--level", type=whole, choices=levels, default=1, help="how much of the world (default 1)")
     parser.add_argument("--batch", type=count, metavar="N", help="clips a step (default: the preset's)")
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of weights and clips (default 0)")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the transformer: twice as fast, needs a C++ compiler on a CPU"
+    )
     add_device(parser)
     add_threads(parser)
 
@@ -70,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             level=args.level,
             batch=args.batch,
+            compile_blocks=args.compile,
             progress=lambda share, words: progress(share, 1, words),
             say=progress.say,
         )

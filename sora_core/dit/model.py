@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import SoraError
@@ -201,18 +202,17 @@ class DiT(nn.Module):
     def _patchify(self, latent: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
         """Return tokens ``[B, T h w, C p p]`` and their grid."""
         p = self.config.patch
-        batch, channels, frames, height, width = latent.shape
+        frames, height, width = latent.shape[2:]
         if height % p or width % p:
             raise SoraError(f"latents of {width} x {height} cells cannot be cut into patches of {p}; use even sizes")
         grid = (frames, height // p, width // p)
-        cut = latent.reshape(batch, channels, frames, height // p, p, width // p, p)
-        return cut.permute(0, 2, 3, 5, 1, 4, 6).reshape(batch, -1, channels * p * p), grid
+        return rearrange(latent, "b c t (h p) (w q) -> b (t h w) (c p q)", p=p, q=p), grid
 
     def _unpatchify(self, tokens: Tensor, like: Tensor) -> Tensor:
         p = self.config.patch
-        batch, channels, frames, height, width = like.shape
-        cut = tokens.reshape(batch, frames, height // p, width // p, channels, p, p)
-        return cut.permute(0, 4, 1, 2, 5, 3, 6).reshape(like.shape)
+        frames, height, width = like.shape[2:]
+        grid = {"t": frames, "h": height // p, "w": width // p}
+        return rearrange(tokens, "b (t h w) (c p q) -> b c t (h p) (w q)", p=p, q=p, **grid)
 
     def _table(self, parts: Sequence[Segment], device: torch.device) -> Tensor:
         """Return the rotations of this layout, float32; the last few layouts are kept."""

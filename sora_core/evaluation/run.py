@@ -18,6 +18,7 @@ from .detector import Detector
 from .figures import Quality, figures
 from .measures import Judged, psnr_db, snr_db
 from .onsets import is_silent
+from .pictures import Showcase
 from .prompts import GROUPS, Case, draw_cases, expected, group_of, read_prompt
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def evaluate(
     device: str = "cpu",
     source: Path | str | None = None,
     progress: ProgressCallback | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Measure what a model makes, or clips that are there.
 
@@ -61,6 +63,7 @@ def evaluate(
         device: where the models run; measuring is done on the CPU.
         source: a folder of clips (MP4 with tags, or with a JSON sidecar: prompt, seed, level) to measure instead.
         progress: told after every batch.
+        pictures: a folder for a contact sheet and spectrograms of what was measured. Not used with ``source``.
 
     Returns:
         The figures of `figures.figures`, with ``clips``, ``seconds``, ``level`` and ``format``, and the objects
@@ -77,12 +80,16 @@ def evaluate(
     else:
         from ..pipeline import Pipeline
 
-        result = measure_pipeline(Pipeline.load(checkpoint, device), clips, seed, tell)
+        result = measure_pipeline(Pipeline.load(checkpoint, device), clips, seed, tell, pictures)
     return {**result, "seconds": time.monotonic() - started}
 
 
 def measure_pipeline(
-    pipeline: Pipeline, clips: int, seed: int = 0, progress: ProgressCallback | None = None
+    pipeline: Pipeline,
+    clips: int,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """Measure a loaded pipeline; arguments and result as `evaluate`, without ``seconds``."""
     from ..request import Request, resolve
@@ -95,15 +102,20 @@ def measure_pipeline(
     detector = Detector(level)
     cases = draw_cases(level, clips, seed)
     columns = Columns()
+    showcase = Showcase()
     done = 0
     for group in GROUPS:
         members = [case for case in cases if case.group == group]
         for start in range(0, len(members), BATCH):
             batch = members[start : start + BATCH]
-            _measure_batch(maker, detector, batch, columns)
+            made = _measure_batch(maker, detector, batch, columns)
+            for case, clip, judged in zip(batch, made, columns.model[-len(batch) :], strict=True):
+                showcase.see(case, clip, judged.detection)
             done += len(batch)
             if progress:
                 progress(done, len(cases), group.replace("_", " "))
+    if pictures is not None:
+        showcase.draw(pictures)
     quality = Quality(video_db=columns.video_db, audio_db=columns.audio_db)
     names = level.attributes
     return {
@@ -119,8 +131,8 @@ def measure_pipeline(
     }
 
 
-def _measure_batch(maker: Maker, detector: Detector, batch: Sequence[Case], columns: Columns) -> None:
-    """Make a batch three ways, judge each and compare the VAEs' copies with the truth."""
+def _measure_batch(maker: Maker, detector: Detector, batch: Sequence[Case], columns: Columns) -> list[Clip]:
+    """Make a batch three ways, judge each and compare the VAEs' copies with the truth; return the model's clips."""
     from .make import reference_pictures, true_clips
 
     truth = true_clips(batch, maker.plan)
@@ -145,6 +157,7 @@ def _measure_batch(maker: Maker, detector: Detector, batch: Sequence[Case], colu
         columns.video_db.append(psnr_db(clip.frames, copy.frames))
         if clip.audio is not None and copy.audio is not None and not is_silent(clip.audio.numpy()):
             columns.audio_db.append(snr_db(clip.audio, copy.audio))
+    return made
 
 
 def shuffled(clips: Sequence[Judged], seed: int = 0) -> list[Judged]:

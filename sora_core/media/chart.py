@@ -76,6 +76,7 @@ def spectrogram(
     *,
     marks: Sequence[float] = (),
     title: str = "",
+    top_hz: float | None = None,
     width: int = 720,
     height: int = 300,
 ) -> NDArray[np.uint8]:
@@ -86,6 +87,7 @@ def spectrogram(
         sample_rate: per second.
         marks: seconds, for example of contacts seen in the picture.
         title: above the chart.
+        top_hz: highest frequency shown, all of them unless given.
         width, height: pixels.
 
     Returns:
@@ -94,7 +96,8 @@ def spectrogram(
     canvas = np.full((height, width, 3), PAPER, np.uint8)
     plot_height, plot_width = height - MARGIN_TOP - MARGIN_BOTTOM, width - MARGIN_LEFT - MARGIN_RIGHT
     level_NK = _levels(audio_S, hop=max(1, len(audio_S) // plot_width))
-    rows = np.linspace(level_NK.shape[1] - 1, 0, plot_height).round().astype(int)
+    top_hz = min(top_hz or sample_rate / 2, sample_rate / 2)
+    rows = np.linspace((level_NK.shape[1] - 1) * top_hz * 2 / sample_rate, 0, plot_height).round().astype(int)
     columns = np.linspace(0, len(level_NK) - 1, plot_width).round().astype(int)
     picture = _heat(level_NK[columns][:, rows].T)
     seconds = max(len(audio_S) / sample_rate, 1e-9)
@@ -106,7 +109,7 @@ def spectrogram(
     draw_text(canvas, "HZ", 5, 5 + LINE, INK)
     draw_text(canvas, "SECONDS", (width - text_width("SECONDS")) // 2, height - LINE, INK)
     time_axis = _Axis([np.array([0.0, seconds])], MARGIN_LEFT, width - MARGIN_RIGHT, False)
-    pitch_axis = _Axis([np.array([0.0, sample_rate / 2])], height - MARGIN_BOTTOM, MARGIN_TOP, False)
+    pitch_axis = _Axis([np.array([0.0, top_hz])], height - MARGIN_BOTTOM, MARGIN_TOP, False)
     for value in time_axis.ticks(8):
         label = _number(value)
         column = round(float(time_axis.pixel(np.array(value))))

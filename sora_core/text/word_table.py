@@ -15,7 +15,10 @@ from torch import Tensor
 from ..errors import SoraError
 from .tokenizer import Tokenizer
 
-WORD_TABLE_FILE = Path(__file__).parent.parent / "weights" / "word_table.safetensors"
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+WORD_TABLE_FILE = WEIGHTS / "word_table.safetensors"
+"""Where a newly built table is put; a shipped model holds its own, so the package carries it only once."""
 
 
 class WordTable(NamedTuple):
@@ -38,17 +41,25 @@ def save_word_table(table: WordTable, path: Path, metadata: dict[str, str]) -> N
 
 
 def load_word_table(path: Path | None = None) -> WordTable:
-    """Read the table that `sora_core.training.word_table` built.
+    """Read a table, from the file that `sora_core.training.word_table` built or out of a model.
+
+    Args:
+        path: such a file; None takes a newly built table, or else the one inside the shipped model.
 
     Raises:
         SoraError: the file is missing or no word table.
     """
-    path = path or WORD_TABLE_FILE
+    if path is None:
+        path = next(
+            (p for p in (WORD_TABLE_FILE, *sorted(WEIGHTS.glob("*.safetensors"))) if p.is_file()), WORD_TABLE_FILE
+        )
     if not path.is_file():
         raise SoraError(f"no word table at {path}; build it with: python -m sora_core.training.word_table")
     try:
         with safe_open(path, framework="pt") as file:
-            rows, scale, data = (file.get_tensor(name) for name in ("table", "table_scale", "tokenizer"))
+            part = "text." if "text.table" in file.keys() else ""  # noqa: SIM118  (the file is not a mapping)
+            rows, scale = (file.get_tensor(part + name) for name in ("table", "table_scale"))
+            data = file.get_tensor("tokenizer")
     except SafetensorError as error:
         raise SoraError(f"{path} is no word table: {error}") from error
     return WordTable(rows, scale, Tokenizer.from_bytes(bytes(data.tolist())))

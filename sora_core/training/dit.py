@@ -140,7 +140,8 @@ class DiTTrainer:
         finally:
             if beside is not None:
                 beside.close()
-        self.save()
+            # An interrupt loses nothing: the next run goes on from here.
+            self.save()
         return self.measure()
 
     def save(self) -> None:
@@ -168,8 +169,9 @@ class DiTTrainer:
         batch = self.pool.draw(config.batch, self.generator)
         terms = self._loss(batch)
         terms["loss"].backward()
-        torch.nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
-        self.optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
+        if torch.isfinite(norm):
+            self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.ema.update()
         self.step += 1

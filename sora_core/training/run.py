@@ -22,7 +22,8 @@ from ..text import TextEncoder, Tokenizer
 from ..text.word_table import load_word_table
 from ..types import ClipFormat
 from ..video_vae import VideoVAE, VideoVAEConfig
-from ..world.captions import KNOWN_WORDS
+from ..world.captions import known_words
+from ..world.spec import LEVELS
 from .audio_vae import AudioTrainer, AudioTraining, load_audio_vae
 from .dit import VALIDATION_SEED, DiTStageConfig, DiTTrainer
 from .latents import LatentPool
@@ -60,6 +61,7 @@ def train(
     seed: int = 0,
     level: int = 1,
     batch: int | None = None,
+    compile_blocks: bool = False,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> str:
@@ -75,6 +77,7 @@ def train(
         resume: go on from the states in ``out``; without it a folder that holds any is refused. Where all stages run,
             VAEs that a transformer has begun to learn from stay as they are.
         device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage.
+        compile_blocks: compile the transformer's blocks; needs a C++ compiler on a CPU and pays from ten minutes on.
         progress, say: shown to the user.
 
     Returns:
@@ -113,7 +116,14 @@ def train(
         else:
             size = batch or DiTStageConfig.batch
             start = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
-            stage_config = DiTStageConfig(minutes=part, seed=seed, batch=size, start=start)
+            stage_config = DiTStageConfig(
+                minutes=part,
+                seed=seed,
+                batch=size,
+                start=start,
+                compile=compile_blocks,
+                threads=0 if torch.device(device).type == "cuda" else torch.get_num_threads(),
+            )
             trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device)
             trainer.run(progress)
             write_model(trainer, out / MODEL, level=level)
@@ -213,7 +223,7 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
             ),
             training=record,
             tokenizer=tokenizer.to_bytes(),
-            world=World(level=level, words=frozenset(KNOWN_WORDS)),
+            world=World(level=level, words=known_words(LEVELS[level])),
         )
 
 

@@ -166,7 +166,8 @@ class VideoVAETrainer:
                     saved = time.monotonic()
         finally:
             stream.close()
-        self.save()
+            # An interrupt loses nothing: the next run goes on from here.
+            self.save()
         return self._finish(validation)
 
     def _train_step(self, window: Window) -> dict[str, Tensor]:

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import torch
 
-from .spec import Attributes
+from .sample import sample_attributes
+from .spec import Attributes, Level
 from .vocabulary import (
     ATTRIBUTE_WORDS,
     IMPACT_WORDS,
@@ -119,6 +120,19 @@ KNOWN_WORDS: frozenset[str] = TRAINED_PHRASE_WORDS | frozenset(
     for word in split_words(" ".join(part.partition("}")[2] for part in ("}" + template).split("{")))
 )
 """Every word that a training caption can hold; a prompt's other words are understood only through their neighbours."""
+
+WORD_CAPTIONS = 6000
+"""Captions drawn to find a level's words: each phrase stands in dozens of them."""
+
+
+def known_words(level: Level) -> frozenset[str]:
+    """Return the words that training captions of one level hold, found by drawing many of them."""
+    generator = torch.Generator().manual_seed(0)
+    words: set[str] = set()
+    for index in range(WORD_CAPTIONS):
+        shown = sample_attributes(level, generator)
+        words.update(split_words(caption(shown, LENGTHS[index % len(LENGTHS)], generator, reference=index % 8 == 0)))
+    return frozenset(words)
 
 
 class _Draw:

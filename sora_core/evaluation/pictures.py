@@ -1,0 +1,73 @@
+"""What an evaluation saw and heard, as pictures for the eye: a contact sheet and spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..media.chart import spectrogram
+from ..media.png import write_png
+from ..media.sheet import filmstrips
+from ..types import SAMPLE_RATE, Clip
+from .detector import Detection
+from .prompts import Case
+
+SHOWN = {"plain": 16, "held_out_pairs": 4, "held_out_words": 4}
+"""The first clips of each group that go onto the sheet: 24, a third of them never trained on."""
+
+NOTES = {"held_out_pairs": " [PAIR NEVER TRAINED]", "held_out_words": " [WORDS NEVER TRAINED]"}
+SPECTROGRAMS = 3
+COLUMNS = 2
+FRAMES = 6
+TOP_HZ = 2500.0
+
+
+class Showcase:
+    """Collect clips while they are measured, then draw them."""
+
+    def __init__(self) -> None:
+        self._shown: list[tuple[Case, Clip]] = []
+        self._heard: list[tuple[Case, Clip, Detection]] = []
+
+    def see(self, case: Case, clip: Clip, detection: Detection) -> None:
+        """Keep a clip if there is room for one of its group."""
+        if sum(kept.group == case.group for kept, _ in self._shown) < SHOWN.get(case.group, 0):
+            self._shown.append((case, clip))
+        if case.group == "plain" and len(detection.contacts) > 1 and len(self._heard) < SPECTROGRAMS:
+            self._heard.append((case, clip, detection))
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Write ``samples.png`` and ``spectrograms.png``; return what was written.
+
+        The marks in the spectrograms are the contacts that the detector saw in the picture.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        if self._shown:
+            written.append(folder / "samples.png")
+            write_png(written[-1], _sheet(self._shown))
+        if self._heard:
+            rows = [
+                spectrogram(
+                    clip.audio.numpy(), SAMPLE_RATE, marks=detection.contacts.tolist(), title=case.prompt, top_hz=TOP_HZ
+                )
+                for case, clip, detection in self._heard
+                if clip.audio is not None
+            ]
+            written.append(folder / "spectrograms.png")
+            write_png(written[-1], np.concatenate(rows))
+        return written
+
+
+def _sheet(shown: Sequence[tuple[Case, Clip]]) -> np.ndarray:
+    per_column = -(-len(shown) // COLUMNS)
+    columns = []
+    for start in range(0, len(shown), per_column):
+        part = shown[start : start + per_column]
+        labels = [case.prompt + NOTES.get(case.group, "") for case, _ in part]
+        columns.append(filmstrips([clip.frames.numpy() for _, clip in part], labels, frames=FRAMES, scale=2))
+    height = max(len(column) for column in columns)
+    padded = [np.pad(column, ((0, height - len(column)), (0, 0), (0, 0)), constant_values=255) for column in columns]
+    return np.concatenate(padded, axis=1)
