@@ -66,7 +66,8 @@ def evaluate(
         pictures: a folder for a contact sheet and spectrograms of what was measured. Not used with ``source``.
 
     Returns:
-        The figures of `figures.figures`, with ``clips``, ``seconds``, ``level`` and ``format``, and the objects
+        The figures of `figures.figures`, with ``clips``, ``clips_seen`` in training, ``seconds``, ``level`` and
+        ``format``, and the objects
         ``ground_truth``, ``vae_round_trip`` and ``shuffled``, which hold the same keys. A figure that nothing was
         measured for is None.
 
@@ -121,6 +122,7 @@ def measure_pipeline(
     return {
         **figures(columns.model, names, quality),
         "clips": clips,
+        "clips_seen": pipeline.metadata.training.get("clips") if pipeline.metadata else None,
         "level": level.number,
         "format": _format(
             Clip(torch.zeros(plan.frames, plan.format.height, plan.format.width, 3), None, plan.format.fps)
