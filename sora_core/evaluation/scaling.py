@@ -20,6 +20,9 @@ from ..errors import SoraError
 from ..media.chart import line_chart
 from ..media.png import write_png
 
+FLAT = 0.01
+"""A power this small promises nothing."""
+
 AHEAD = 30.0
 """How far past the last point the fit is drawn, as a factor."""
 
@@ -37,7 +40,7 @@ class Fit:
 
     def clips_for(self, error: float) -> float:
         """Return the clips after which the fit reaches ``error``; infinite where it never falls."""
-        return float((self.scale / error) ** (1 / self.power)) if self.power > 0 else float("inf")
+        return float((self.scale / error) ** (1 / self.power)) if self.power > FLAT else float("inf")
 
 
 def fit(clips: Sequence[float], errors: Sequence[float]) -> Fit:
