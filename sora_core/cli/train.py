@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint.metadata import read_metadata
 from ..world.spec import LEVELS
 from .arguments import add_device, add_threads, count, positive, whole
 from .outputs import check_folder
@@ -45,6 +46,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument("--level", type=whole, choices=levels, default=1, help="how much of the world (default 1)")
     parser.add_argument("--batch", type=count, metavar="N", help="clips a step (default: the preset's)")
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of weights and clips (default 0)")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="model that the dit stage begins from")
     parser.add_argument(
         "--compile", action="store_true", help="compile the transformer: twice as fast, needs a C++ compiler on a CPU"
     )
@@ -54,6 +56,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
 
 def run(args: argparse.Namespace) -> int:
     """Check, then train under a progress bar."""
+    if args.start is not None:
+        read_metadata(args.start)
     check_folder(next(parent for parent in (args.out, *args.out.absolute().parents) if parent.exists()))
     from .device import choose_device, set_threads
 
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
             level=args.level,
             batch=args.batch,
             compile_blocks=args.compile,
+            start=args.start,
             progress=lambda share, words: progress(share, 1, words),
             say=progress.say,
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from safetensors import safe_open
@@ -62,6 +62,7 @@ def train(
     level: int = 1,
     batch: int | None = None,
     compile_blocks: bool = False,
+    start: Path | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> str:
@@ -78,6 +79,7 @@ def train(
             VAEs that a transformer has begun to learn from stay as they are.
         device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage.
         compile_blocks: compile the transformer's blocks; needs a C++ compiler on a CPU and pays from ten minutes on.
+        start: a model whose transformer, text encoder and VAEs a DiT stage begins from, instead of new weights.
         progress, say: shown to the user.
 
     Returns:
@@ -115,16 +117,16 @@ def train(
             AudioTrainer(AudioVAEConfig(), training, folder, device=device).run(progress=_audio(progress))
         else:
             size = batch or DiTStageConfig.batch
-            start = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
+            first_fill = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
             stage_config = DiTStageConfig(
                 minutes=part,
                 seed=seed,
                 batch=size,
-                start=start,
+                start=first_fill,
                 compile=compile_blocks,
                 threads=0 if torch.device(device).type == "cuda" else torch.get_num_threads(),
             )
-            trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device)
+            trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device, start=start)
             trainer.run(progress)
             write_model(trainer, out / MODEL, level=level)
         draw_stage(name, out, level=level, device=device)
@@ -140,17 +142,24 @@ def dit_trainer(
     level: int,
     device: torch.device | str,
     fmt: ClipFormat | None = None,
+    start: Path | None = None,
 ) -> DiTTrainer:
-    """Build the transformer stage over the VAEs in ``out`` (or the shipped ones)."""
+    """Build the transformer stage over the VAEs in ``out`` (or of ``start``, or the shipped ones)."""
     torch.manual_seed(config.seed)
     fmt = fmt or ClipFormat()
-    video_vae, audio_vae = load_vaes(out, device)
-    table = load_word_table()
+    video_vae, audio_vae = load_vaes(out, device, start)
+    table = load_word_table(start)
     text = TextEncoder.from_word_table(table).to(device)
     # On a CPU the two plain products have the faster backward pass at these lengths.
     kernel = explicit if torch.device(device).type == "cpu" else sdpa
     dit = DiT(PRESETS[preset](text.config.width), attention=kernel)
     dit.initialise(torch.Generator().manual_seed(config.seed))
+    if start is not None:
+        begun = load_checkpoint(start, dtype=torch.float32)
+        if begun.dit.config != dit.config:
+            raise SoraError(f"{start} holds a transformer of other sizes than preset {preset}; name its own preset")
+        dit.load_state_dict(begun.dit.state_dict())
+        text.load_state_dict(begun.text.state_dict())
     made = {"level": level, "fmt": fmt, "device": device}
     return DiTTrainer(
         config,
@@ -174,13 +183,13 @@ def draw_stage(name: str, out: Path, *, level: int, device: torch.device | str) 
         audio_sheet(load_audio_vae(_vae_path(out, name), device), out / name / SAMPLES, level=level, device=device)
 
 
-def load_vaes(out: Path, device: torch.device | str) -> tuple[VideoVAE, AudioVAE]:
-    """Return the VAEs trained in ``out``, frozen; the shipped ones where there are none."""
+def load_vaes(out: Path, device: torch.device | str, start: Path | None = None) -> tuple[VideoVAE, AudioVAE]:
+    """Return the VAEs of ``start``, or those trained in ``out``, or the shipped ones; frozen."""
     video_path, audio_path = _vae_path(out, "video-vae"), _vae_path(out, "audio-vae")
-    if video_path.exists() and audio_path.exists():
+    if start is None and video_path.exists() and audio_path.exists():
         video, audio = load_video_vae(video_path), load_audio_vae(audio_path)
     else:
-        shipped = load_checkpoint(find_checkpoint())
+        shipped = load_checkpoint(start or find_checkpoint())
         video, audio = shipped.video_vae, shipped.audio_vae
     return video.float().to(device).eval().requires_grad_(False), audio.float().to(device).eval().requires_grad_(False)
 
@@ -207,6 +216,7 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
         "device": trainer.device.type,
         "stage": trainer.config.to_dict(),
     }
+    record |= {name: _vae_record(path.parent, name) for name in ("video-vae", "audio-vae")}
     tokenizer: Tokenizer = trainer.tokenizer
     with trainer.ema.swapped():
         save_checkpoint(
@@ -225,6 +235,16 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
             tokenizer=tokenizer.to_bytes(),
             world=World(level=level, words=known_words(LEVELS[level])),
         )
+
+
+def _vae_record(out: Path, stage: str) -> dict[str, Any] | str:
+    """Return what a VAE trained in ``out`` says of its training."""
+    path = _vae_path(out, stage)
+    if not path.exists():
+        return "as in the model that this one began from"
+    with safe_open(path, "pt") as file:
+        said = file.metadata()
+    return json.loads(said.get("training") or said["sora.training"])
 
 
 def _audio(progress: Progress | None) -> Callable[[float], None] | None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from sora_core.audio_vae.config import tiny as tiny_audio
-from sora_core.checkpoint import read_metadata
+from sora_core.checkpoint import load_checkpoint, read_metadata
 from sora_core.dit import DiTConfig
 from sora_core.errors import SoraError
 from sora_core.media.png import write_png
@@ -134,6 +134,20 @@ def test_a_stage_alone_goes_on_in_pieces(tmp_path):
         assert read_progress(tmp_path / name)["step"] == second["step"]
     with pytest.raises(SoraError, match="other sizes"):
         audio_vae.AudioTrainer(audio_vae.AudioVAEConfig(), QuickAudio(), tmp_path / "audio-vae")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_a_run_begins_from_a_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "load_checkpoint", load_checkpoint)
+    go(tmp_path / "one", 0.03, "all")
+    made = tmp_path / "one" / run.MODEL
+    go(tmp_path / "two", 0.01, "dit", start=made)
+    first, second = (load_checkpoint(tmp_path / name / run.MODEL) for name in ("one", "two"))
+    for before, after in zip(first.video_vae.parameters(), second.video_vae.parameters(), strict=True):
+        assert torch.equal(before, after)
+    changed = (first.dit.video_out.weight - second.dit.video_out.weight).abs().max()
+    assert 0 < changed < 0.2
 
 
 @pytest.mark.parametrize(("more", "said"), [({"stage": "vae"}, "stage 'vae'"), ({"preset": "huge"}, "preset 'huge'")])
