@@ -202,8 +202,10 @@ def load_video_vae(path: Path, device: torch.device | str = "cpu") -> VideoVAE:
     return vae.to(device).eval()
 
 
-def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaults | None = None) -> None:
-    """Write the whole pipeline with the averaged weights as one checkpoint."""
+def write_model(
+    trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaults | None = None, notes: str = ""
+) -> None:
+    """Write the whole pipeline with the averaged weights as one checkpoint; ``notes`` goes into its training record."""
     fmt = trainer.pool.fmt
     record = {
         "version": __version__,
@@ -215,6 +217,7 @@ def write_model(trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaul
         "minutes": round(trainer.minutes, 1),
         "device": trainer.device.type,
         "stage": trainer.config.to_dict(),
+        "notes": notes,
     }
     record |= {name: _vae_record(path.parent, name) for name in ("video-vae", "audio-vae")}
     tokenizer: Tokenizer = trainer.tokenizer
