@@ -17,7 +17,7 @@ from ..text import TextEncoder, Tokenizer
 from ..world.captions import caption
 from ..world.spec import Attributes
 from .ema import EMA
-from .flow import DiTStageConfig, Generator, encode_padded, flow_loss
+from .flow import DiTStageConfig, Generator, Told, encode_padded, flow_loss
 from .latents import BackgroundRefresh, LatentBatch, LatentPool
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
@@ -33,6 +33,7 @@ PLAIN = (
     "dit.modulation",
     "dit.final_table",
     "text.project",
+    "concepts",
 )
 """First and last layers and the modulation stay with AdamW, as Muon's authors advise."""
 
@@ -104,7 +105,7 @@ class DiTTrainer:
         beside = BackgroundRefresh(self.pool) if self.device.type == "cpu" else None
         began, spent, first = time.monotonic(), self.minutes, self.clips
         measured = saved = began
-        totals = {"loss": 0.0, "video": 0.0, "audio": 0.0}
+        totals = {"loss": 0.0, "video": 0.0, "audio": 0.0, "concepts": 0.0}
         since = 0
         try:
             while self.minutes < config.minutes:
@@ -214,26 +215,31 @@ class DiTTrainer:
             return (first,)
         return (first, self.pool.first_frames(batch.second_reference))
 
-    def _text(self, shown: list[Attributes], *, reference: bool) -> tuple[Tensor, Tensor]:
+    def _text(self, shown: list[Attributes], *, reference: bool) -> Told:
         generator, mix = self.generator, self.config.mix
-        prompts = []
+        prompts: list[str] = []
+        named: list[bool] = []
         for attributes in shown:
             dropped, which, unnamed = torch.rand(3, generator=generator).tolist()
             length = LENGTHS[int(which * len(LENGTHS))]
-            told = caption(attributes, length, generator, reference=reference and unnamed < 0.6)
+            pointing = reference and unnamed < 0.6
+            told = caption(attributes, length, generator, reference=pointing)
             prompts.append("" if dropped < mix.drop_text else told)
-        return encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+            named.append(dropped >= mix.drop_text and length != "short" and not pointing)
+        ids, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+        return Told(ids, mask, named)
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
-        """Return the averaged model's loss on unseen clips at fixed noise: video, audio."""
+        """Return the averaged model's loss on unseen clips at fixed noise: video, audio, concepts."""
         self.models.eval()
         rows = torch.arange(len(self.validation))
         batch = self.validation.rows(rows, torch.Generator().manual_seed(0))
         generator = torch.Generator().manual_seed(1)
         prompts = [caption(a, "medium", generator) for a in batch.attributes]
-        text = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
-        sums = {"video": 0.0, "audio": 0.0}
+        ids, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
+        told = Told(ids, mask, [True] * len(prompts))
+        sums = {"video": 0.0, "audio": 0.0, "concepts": 0.0}
         # Another batch size would be compiled anew, for a few calls.
         with self.ema.swapped(), torch.compiler.set_stance("force_eager"):
             for value in VALIDATION_LEVELS:
@@ -247,7 +253,7 @@ class DiTTrainer:
                     self.models,
                     batch,
                     levels,
-                    text,
+                    told,
                     fps=self.pool.fmt.fps,
                     references=(),
                     silent=False,

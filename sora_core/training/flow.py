@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from ..config import Config
 from ..dit import DiT
 from ..text import TextEncoder, Tokenizer
+from .concepts import ConceptHeads
 from .latents import LatentBatch
 from .tasks import Levels, TaskMix
 
@@ -27,7 +29,7 @@ class DiTStageConfig(Config):
         refresh: new clips per step where the pool is refreshed within the step (on a GPU).
         muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
         audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
-        strike: extra weight of audio latents after a contact.
+        strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.
         table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
         ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
             learning rate falls. threads: CPU threads of the step, 0 leaves them.
@@ -46,6 +48,7 @@ class DiTStageConfig(Config):
     audio: float = 0.6
     actor: float = 2.0
     strike: float = 3.0
+    concepts: float = 0.2
     table_noise: float = 0.3
     ema: float = 0.997
     decay: float = 0.4
@@ -61,13 +64,22 @@ class DiTStageConfig(Config):
         return asdict(self)
 
 
+class Told(NamedTuple):
+    """Captions as the text encoder gets them. ids, mask: ``[B, L]``. named: whether each names all of its clip."""
+
+    ids: Tensor
+    mask: Tensor
+    named: Sequence[bool]
+
+
 class Generator(nn.Module):
-    """What is trained together: text encoder and transformer."""
+    """What is trained together: text encoder and transformer, and the heads that are thrown away afterwards."""
 
     def __init__(self, text: TextEncoder, dit: DiT) -> None:
         super().__init__()
         self.text = text
         self.dit = dit
+        self.concepts = ConceptHeads(text.config.width)
 
 
 def encode_padded(
@@ -84,7 +96,7 @@ def flow_loss(
     models: Generator,
     batch: LatentBatch,
     levels: Levels,
-    text: tuple[Tensor, Tensor],
+    told: Told,
     *,
     fps: float,
     references: tuple[Tensor, ...],
@@ -96,11 +108,11 @@ def flow_loss(
 
     Args:
         models: text encoder and transformer. batch: clean clips. levels: noise levels; 0 is given, not generated.
-        text: ids and mask ``[B, L]`` of `encode_padded`. fps: pixel frames per second.
+        told: the captions. fps: pixel frames per second.
         references: clean pictures of the actor ``[B, 16, 1, H, W]``. silent: leave the sound out.
         generator: of the noise, on the CPU. config: weights of the loss.
     """
-    (ids, mask), sigma_video, sigma_audio = text, levels.video, levels.audio
+    sigma_video, sigma_audio = levels.video, levels.audio
     clean = batch.video
     if levels.tail.any():
         clean = clean.clone()
@@ -113,12 +125,12 @@ def flow_loss(
     noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
     device = clean.device.type
     with torch.autocast(device, torch.bfloat16):
-        states = models.text(ids, mask)
+        states = models.text(told.ids, told.mask)
         video, audio = models.dit(
             noisy,
             None if silent else noisy_audio,
             states,
-            mask,
+            told.mask,
             sigma_video=sigma_video,
             sigma_audio=sigma_audio,
             fps=fps,
@@ -134,7 +146,8 @@ def flow_loss(
         sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
         error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
         terms["audio"] = _weighted(error, sound_weight)
-    terms["loss"] = terms["video"] + config.audio * terms["audio"]
+    terms["concepts"] = models.concepts(states, told.mask, batch.attributes, told.named)
+    terms["loss"] = terms["video"] + config.audio * terms["audio"] + config.concepts * terms["concepts"]
     return terms
 
 
