@@ -138,21 +138,24 @@ class AudioTrainer:
         budget = 60 * self.training.minutes
         stop = budget if minutes is None else min(budget, self.elapsed + 60 * minutes)
         measured = saved = self.elapsed
-        while self.elapsed < stop:
-            began = time.monotonic()
-            parts = self._train_step(self.elapsed / budget)
-            self.elapsed += time.monotonic() - began
-            if progress is not None:
-                progress(self.elapsed / budget)
-            if self.elapsed - measured >= self.training.measure_every:
-                measured = self.elapsed
-                with self.ema.swapped():
-                    figures = measure(self.model)
-                self._log({**{name: float(value.detach()) for name, value in parts.items()}, **figures})
-            if self.elapsed - saved >= self.training.save_every:
-                saved = self.elapsed
-                self.save()
-        self.save()
+        try:
+            while self.elapsed < stop:
+                began = time.monotonic()
+                parts = self._train_step(self.elapsed / budget)
+                self.elapsed += time.monotonic() - began
+                if progress is not None:
+                    progress(self.elapsed / budget)
+                if self.elapsed - measured >= self.training.measure_every:
+                    measured = self.elapsed
+                    with self.ema.swapped():
+                        figures = measure(self.model)
+                    self._log({**{name: float(value.detach()) for name, value in parts.items()}, **figures})
+                if self.elapsed - saved >= self.training.save_every:
+                    saved = self.elapsed
+                    self.save()
+        finally:
+            # An interrupt loses nothing: the next run goes on from here.
+            self.save()
         with self.ema.swapped():
             if not self.training.decoder_only:
                 measure_latents(self.model)
