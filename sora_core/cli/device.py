@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from ..errors import SoraError
 
 
@@ -13,6 +15,9 @@ def choose_device(name: str) -> str:
     """
     import torch
 
+    # Where a process may use fewer cores than there are, torch counts them all, and its threads wait for each other.
+    if hasattr(os, "sched_getaffinity"):
+        torch.set_num_threads(min(torch.get_num_threads(), len(os.sched_getaffinity(0))))
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda"):
