@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..atomic import replacing
 from .ema import EMA
 
 
@@ -27,10 +28,9 @@ def save_state(path: Path, model: nn.Module, ema: EMA, optimizer: Optimizer, pro
     tensors |= {f"ema.{name}": value for name, value in ema.average.items()}
     for index, kept in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": value for name, value in kept.items()}
-    partial = path.with_suffix(".partial")
     whole = {name: value.contiguous() for name, value in tensors.items()}
-    save_file(whole, partial, {"progress": json.dumps(progress | {"ema_updates": ema.updates})})
-    partial.replace(path)
+    with replacing(path) as hidden:
+        save_file(whole, hidden, {"progress": json.dumps(progress | {"ema_updates": ema.updates})})
 
 
 def read_progress(path: Path) -> dict[str, Any]:
