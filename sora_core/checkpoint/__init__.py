@@ -3,7 +3,7 @@
 Importing this loads no torch; `load_checkpoint` and `save_checkpoint` do when they are called.
 """
 
-from .load import Checkpoint, load_checkpoint, load_part
+from .load import Checkpoint, load_checkpoint, load_part, read_part, read_tokenizer
 from .metadata import Metadata, World, file_hash, find_checkpoint, read_header, read_metadata
 from .save import save_checkpoint
 
@@ -17,5 +17,7 @@ __all__ = [
     "load_part",
     "read_header",
     "read_metadata",
+    "read_part",
+    "read_tokenizer",
     "save_checkpoint",
 ]

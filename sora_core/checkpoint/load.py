@@ -85,10 +85,33 @@ def load_part(
 ) -> nn.Module:
     """Load one model of a file, a whole pipeline or that part alone; arguments and errors as `load_checkpoint`."""
     metadata = read_metadata(path)
-    if part not in metadata.config:
-        raise SoraError(f"{path} holds no {part!r}, only {', '.join(metadata.config)}; name another file")
+    _require(metadata, part)
     tensors = _read_tensors(metadata, part)
     return _build(metadata, part, tensors, device=device, dtype=dtype, operations=operations)
+
+
+def read_part(path: Path, part: str) -> tuple[Any, dict[str, Tensor]]:
+    """Return one model's configuration and its tensors by today's names, in the file's types.
+
+    For a host that builds the module itself, with weights that come later: what fits is known before it does.
+
+    Raises:
+        SoraError: as `load_checkpoint`.
+    """
+    metadata = read_metadata(path)
+    _require(metadata, part)
+    return _checked(metadata, part, _read_tensors(metadata, part))
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """Return the tokenizer of a pipeline file; errors as `load_checkpoint`."""
+    from ..text import Tokenizer
+
+    metadata = read_metadata(path)
+    tensors = _read_tensors(metadata, TOKENIZER)
+    if TOKENIZER not in tensors:
+        raise SoraError(f"{path} holds no tokenizer; name a file with all parts of a pipeline")
+    return Tokenizer.from_bytes(tensors[TOKENIZER].numpy().tobytes())
 
 
 def _read_tensors(metadata: Metadata, part: str | None = None) -> dict[str, Tensor]:
@@ -100,7 +123,7 @@ def _read_tensors(metadata: Metadata, part: str | None = None) -> dict[str, Tens
         with safe_open(metadata.path, framework="pt") as file:
             for old in metadata.header.tensors:
                 name = current_name(old)
-                if part is None or name.startswith(f"{part}."):
+                if part is None or name == part or name.startswith(f"{part}."):
                     tensors[name] = file.get_tensor(old)
     except SafetensorError as error:
         raise SoraError(f"{metadata.path} cannot be read ({error}); copy it again") from error
@@ -119,18 +142,29 @@ def _build(
     """Build one part and move its tensors out of ``tensors`` into it."""
     import torch
 
+    _, model_class = _classes(part)
+    config, state = _checked(metadata, part, tensors)
+    dtype = dtype or (torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16)
+    # not on the meta device: what a module computes for itself (windows, rotary tables) would stay empty there
+    with _without_initialisation():
+        model = model_class(config, operations=operations or torch.nn, device=device, dtype=dtype)
+    model.load_state_dict(state)
+    return model.eval().requires_grad_(False)
+
+
+def _checked(metadata: Metadata, part: str, tensors: dict[str, Tensor]) -> tuple[Any, dict[str, Tensor]]:
+    """Move one part's tensors out of ``tensors``; return them with its configuration, refused unless they fit it."""
+    import torch
+
     config_class, model_class = _classes(part)
     prefix = f"{part}."
     state = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
-    dtype = dtype or (torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16)
     try:
         config = config_class.from_dict(metadata.config[part])
     except (SoraError, TypeError) as error:
         raise SoraError(f"{metadata.path}: the settings of {part!r} are not supported: {error}") from error
-    # not on the meta device: what a module computes for itself (windows, rotary tables) would stay empty there
-    with _without_initialisation():
-        model = model_class(config, operations=operations or torch.nn, device=device, dtype=dtype)
-    own: dict[str, Tensor] = model.state_dict()
+    with torch.device("meta"), _without_initialisation():
+        own: dict[str, Tensor] = model_class(config, device="meta").state_dict()
     _refuse(
         metadata.path,
         part,
@@ -142,8 +176,13 @@ def _build(
             if name in state and not _fits(state[name], own[name])
         ],
     )
-    model.load_state_dict(state)
-    return model.eval().requires_grad_(False)
+    return config, state
+
+
+def _require(metadata: Metadata, part: str) -> None:
+    if part not in metadata.config:
+        held = ", ".join(metadata.config)
+        raise SoraError(f"{metadata.path} holds no {part!r}, only {held}; name another file")
 
 
 def _classes(part: str) -> tuple[Any, Any]:

@@ -14,17 +14,20 @@ from torch import Tensor, nn
 from ..norm import normalise
 from .rope import rotate
 
-AttentionFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""``(q, k, v) -> out``, each ``[B, N, H, K]``; no mask, no dropout, scale ``K ** -0.5``."""
+Options = dict[str, Any]
+"""What a host says of one call (which kernel, which patches); the core hands it on unread."""
+
+AttentionFunction = Callable[[Tensor, Tensor, Tensor, "Options | None"], Tensor]
+"""``(q, k, v, options) -> out``, tensors ``[B, N, H, K]``; no mask, no dropout, scale ``K ** -0.5``."""
 
 
-def sdpa(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+def sdpa(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | None = None) -> Tensor:  # noqa: ARG001
     """Attend through PyTorch's fused kernel."""
     q, k, v = (x.transpose(1, 2) for x in (q_BNHK, k_BNHK, v_BNHK))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
 
 
-def explicit(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor) -> Tensor:
+def explicit(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | None = None) -> Tensor:  # noqa: ARG001
     """Attend by two matrix products: on a CPU its backward pass is the faster one for short sequences."""
     q, k, v = (x.transpose(1, 2) for x in (q_BNHK, k_BNHK, v_BNHK))
     weight = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)).softmax(-1)
@@ -58,8 +61,8 @@ class Attention(nn.Module):
         self.q_norm = operations.RMSNorm(width // heads, eps=1e-6, **factory)
         self.k_norm = operations.RMSNorm(width // heads, eps=1e-6, **factory)
 
-    def forward(self, x_BND: Tensor, table_2NP: Tensor) -> Tensor:
-        """Attend among all tokens; ``[B, N, D]`` to ``[B, N, D]``."""
+    def forward(self, x_BND: Tensor, table_2NP: Tensor, options: Options | None = None) -> Tensor:
+        """Attend among all tokens; ``[B, N, D]`` to ``[B, N, D]``. ``options`` go to the attention function."""
         q, k, v = (project(x_BND).unflatten(-1, (self.heads, -1)) for project in (self.q, self.k, self.v))
         q, k = rotate(normalise(self.q_norm, q), table_2NP), rotate(normalise(self.k_norm, k), table_2NP)
-        return self.out(self.attention(q, k, v).flatten(2))
+        return self.out(self.attention(q, k, v, options).flatten(2))

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, AttentionFunction, sdpa
+from .attention import Attention, AttentionFunction, Options, sdpa
 from .modulation import gate, modulate
 
 
@@ -66,6 +66,7 @@ class Block(nn.Module):
         sizes: Sequence[int],
         modalities: Sequence[int],
         levels: Sequence[Tensor],
+        options: Options | None = None,
     ) -> Tensor:
         """Return ``[B, N, D]``.
 
@@ -74,11 +75,12 @@ class Block(nn.Module):
             table_2NP: rotations.
             sizes, modalities: tokens and modality of each segment.
             levels: per segment the shared modulation ``[B, R, 6, D]``.
+            options: for the attention function.
         """
         own = self.table.to(x_BND.dtype)
         six = [(level + own[m]).unbind(2) for level, m in zip(levels, modalities, strict=True)]
         normed = F.rms_norm(x_BND, (self.width,), eps=1e-6)
-        mixed = self.attn(modulate(normed, sizes, [s[0] for s in six], [s[1] for s in six]), table_2NP)
+        mixed = self.attn(modulate(normed, sizes, [s[0] for s in six], [s[1] for s in six]), table_2NP, options)
         x_BND = gate(x_BND, mixed, sizes, [s[2] for s in six])
         normed = F.rms_norm(x_BND, (self.width,), eps=1e-6)
         fed = self.mlp(modulate(normed, sizes, [s[3] for s in six], [s[4] for s in six]))

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import SoraError
-from .attention import AttentionFunction, sdpa
+from .attention import AttentionFunction, Options, sdpa
 from .block import Block
 from .config import DiTConfig
 from .modulation import AUDIO, TEXT, VIDEO, Modulation, modulate
@@ -110,6 +110,7 @@ class DiT(nn.Module):
         sigma_audio: Tensor | None = None,
         fps: float = 12.0,
         references: Sequence[Tensor] = (),
+        options: Options | None = None,
     ) -> Velocities:
         """Predict the velocity of the video, the audio, or both.
 
@@ -123,6 +124,7 @@ class DiT(nn.Module):
             sigma_audio: ``[B, 1]`` or ``[B, A]``.
             fps: pixel frames per second of the video.
             references: up to two clean image latents ``[B, 16, 1, H, W]`` of any even size.
+            options: handed to the attention function and to `run_block` unread.
 
         Returns:
             Velocities of the shapes of ``video`` and ``audio``, float32.
@@ -140,7 +142,12 @@ class DiT(nn.Module):
             sigma_audio=sigma_audio,
             fps=fps,
             references=references,
+            options=options,
         )
+
+    def run_block(self, index: int, x_BND: Tensor, *layout: Any, options: Options | None) -> Tensor:  # noqa: ANN401
+        """Run block ``index``; a host overrides it where blocks can be replaced (``layout`` as in `Block.forward`)."""
+        return self.blocks[index](x_BND, *layout, options)
 
     def _forward(
         self,
@@ -153,6 +160,7 @@ class DiT(nn.Module):
         sigma_audio: Tensor | None,
         fps: float,
         references: Sequence[Tensor],
+        options: Options | None,
     ) -> Velocities:
         if video is None and audio is None:
             raise SoraError("neither video nor audio latents were given; pass at least one of them")
@@ -168,8 +176,8 @@ class DiT(nn.Module):
         sizes, modalities = [p.tokens.shape[1] for p in parts], [p.modality for p in parts]
         levels = [self.modulation(p.sigma, p.modality, dtype).to(dtype) for p in parts]
         table_2NP = self._table(parts, x_BND.device)
-        for block in self.blocks:
-            x_BND = block(x_BND, table_2NP, sizes, modalities, levels)
+        for index in range(len(self.blocks)):
+            x_BND = self.run_block(index, x_BND, table_2NP, sizes, modalities, levels, options=options)
         return self._heads(x_BND, parts, levels, video, audio)
 
     def _text(self, text: Tensor, mask: Tensor) -> Segment:

@@ -98,6 +98,10 @@ class Tokenizer:
         spelled = (Word(prompt[start:end].lower(), tuple(ids)) for start, end, ids in found.values())
         return [word for word in spelled if any(letter.isalnum() for letter in word.text)]
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text that ids stand for, special tokens left out."""
+        return self._pieces.decode(list(ids))
+
     def is_known(self, word: str) -> bool:
         """Say whether a single word is one whole piece of the vocabulary."""
         return self._pieces.token_to_id(word.lower()) is not None

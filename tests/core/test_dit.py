@@ -257,8 +257,8 @@ def test_operations_attention_and_wrapper_are_used(given):
             super().__init__(*args, **kwargs)
             made.append(self)
 
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        attended.append(q.shape)
+    def attention(q: Tensor, k: Tensor, v: Tensor, options: dict | None) -> Tensor:
+        attended.append((q.shape, options))
         return sdpa(q, k, v)
 
     def wrapper(forward, *args, **kwargs):
@@ -270,9 +270,10 @@ def test_operations_attention_and_wrapper_are_used(given):
     model = build(operations=operations, attention=attention, wrapper=wrapper)
     layers = [m for m in model.modules() if isinstance(m, nn.Linear | nn.RMSNorm)]
     assert {id(layer) for layer in made} == {id(layer) for layer in layers}
-    video, audio = model(**given, fps=8.0)
+    options = {"kernel": "ours"}
+    video, audio = model(**given, fps=8.0, options=options)
     assert wrapped == [8.0]
-    assert attended == [(2, 5 + 18 + 7, 2, 16)] * CONFIG.layers
+    assert attended == [((2, 5 + 18 + 7, 2, 16), options)] * CONFIG.layers
     plain = build()(**given, fps=8.0)
     same((video / 2, audio), plain)
 
