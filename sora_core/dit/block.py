@@ -66,6 +66,7 @@ class Block(nn.Module):
         sizes: Sequence[int],
         modalities: Sequence[int],
         levels: Sequence[Tensor],
+        *,
         options: Options | None = None,
     ) -> Tensor:
         """Return ``[B, N, D]``.

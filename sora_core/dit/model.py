@@ -147,7 +147,7 @@ class DiT(nn.Module):
 
     def run_block(self, index: int, x_BND: Tensor, *layout: Any, options: Options | None) -> Tensor:  # noqa: ANN401
         """Run block ``index``; a host overrides it where blocks can be replaced (``layout`` as in `Block.forward`)."""
-        return self.blocks[index](x_BND, *layout, options)
+        return self.blocks[index](x_BND, *layout, options=options)
 
     def _forward(
         self,

@@ -1,0 +1,30 @@
+"""The pack's nodes. Inside ComfyUI this is not its module ``nodes``: everything of ours is imported relatively."""
+
+from __future__ import annotations
+
+from .conditioning import SoraReference
+from .decode import SoraDecode
+from .host import ComfyExtension, io
+from .latent import SoraEmptyLatent, SoraEncode, SoraImageToVideo
+from .loaders import SoraLoader
+from .prompt import SoraPrompt
+from .sampling import SoraSampler, SoraSigmas, SoraSolver
+
+
+class SoraExtension(ComfyExtension):
+    """What ComfyUI asks for the nodes."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Return every node class."""
+        return [
+            SoraLoader,
+            SoraPrompt,
+            SoraEmptyLatent,
+            SoraImageToVideo,
+            SoraEncode,
+            SoraReference,
+            SoraSampler,
+            SoraSolver,
+            SoraSigmas,
+            SoraDecode,
+        ]

@@ -1,0 +1,1 @@
+"""Our models as ComfyUI's own MODEL, CLIP and VAE."""

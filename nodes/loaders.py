@@ -1,0 +1,70 @@
+"""Load a checkpoint as ComfyUI's own MODEL, CLIP and VAE."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..sora_core.checkpoint import find_checkpoint
+from ..sora_core.errors import SoraError
+from .adapters.clip import load_clip
+from .adapters.model import DTYPES, load_model
+from .adapters.vae import SoraAudioVAE, SoraVideoVAE
+from .host import io, model_files
+
+
+def checkpoints() -> dict[str, Path]:
+    """Return the files that can be chosen, the shipped one first."""
+    shipped = find_checkpoint()
+    return {f"shipped/{shipped.name}": shipped, **model_files()}
+
+
+class SoraLoader(io.ComfyNode):
+    """One file in, four native objects out."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's inputs and outputs."""
+        names = list(checkpoints())
+        return io.Schema(
+            node_id="SoraLoader",
+            display_name="Sora Loader",
+            category="sora/loaders",
+            description="Load a Sora checkpoint: the small model that ships with this pack, or one of your own. Unofficial: no OpenAI code or weights.",
+            search_aliases=["sora checkpoint", "load sora", "text to video model"],
+            inputs=[
+                io.Combo.Input(
+                    "checkpoint",
+                    options=names,
+                    default=names[0],
+                    tooltip="The shipped model, or a .safetensors file in models/checkpoints or models/diffusion_models that was made by sora train. Other files are refused with a sentence.",
+                ),
+                io.Combo.Input(
+                    "dtype",
+                    options=list(DTYPES),
+                    default="default",
+                    advanced=True,
+                    tooltip="Type of the transformer's weights. default: what ComfyUI chooses for your device (float32 on a CPU). bfloat16 halves the memory.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The joint audio-video transformer."),
+                io.Clip.Output(display_name="clip", tooltip="The text encoder, for CLIP Text Encode."),
+                io.Vae.Output(display_name="vae", tooltip="The VAE of pictures: x8 in space, x4 in time."),
+                io.Vae.Output(display_name="audio_vae", tooltip="The VAE of sound: 16 kHz, 25 latents per second."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, checkpoint: str, dtype: str) -> io.NodeOutput:
+        """Load the file."""
+        known = checkpoints()
+        if checkpoint not in known:
+            raise SoraError(f"checkpoint {checkpoint!r} is not there; choose one of {', '.join(known)}")
+        path = known[checkpoint]
+        return io.NodeOutput(load_model(path, DTYPES[dtype]), load_clip(path), SoraVideoVAE(path), SoraAudioVAE(path))
+
+    @classmethod
+    def fingerprint_inputs(cls, checkpoint: str, dtype: str) -> str:
+        """Load again when the file has changed."""
+        path = checkpoints().get(checkpoint)
+        return f"{path} {path.stat().st_mtime_ns} {dtype}" if path and path.exists() else checkpoint

@@ -1,0 +1,79 @@
+"""Write a prompt from its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .adapters.prompts import NO_STYLE, STYLES, account, compose
+from .host import io, ui
+
+
+class SoraPrompt(io.ComfyNode):
+    """Subject, action, scene and the rest to one text."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's inputs and outputs."""
+        return io.Schema(
+            node_id="SoraPrompt",
+            display_name="Sora Prompt",
+            category="sora/prompt",
+            description="Write a prompt from its parts. With a CLIP connected, the node says which words its model does not know and what it takes them for.",
+            search_aliases=["prompt builder", "sora style", "shot description"],
+            inputs=[
+                io.String.Input(
+                    "subject",
+                    default="a large red ball",
+                    tooltip="Who or what is seen. The shipped model knows balls, boxes, stars and rings in eight colours and three sizes.",
+                ),
+                io.String.Input(
+                    "action",
+                    default="bounces",
+                    tooltip="What it does: slides or rolls to the left or right, bounces, falls, rises, stays.",
+                ),
+                io.String.Input(
+                    "scene",
+                    default="on a wooden floor",
+                    tooltip="Where: on a wooden floor, on sand, on a dark floor, on a plain background.",
+                ),
+                io.String.Input(
+                    "camera", default="", tooltip="Shot and camera movement, for large models. Empty leaves it out."
+                ),
+                io.Combo.Input(
+                    "style",
+                    options=list(STYLES),
+                    default=NO_STYLE,
+                    tooltip="One of the Sora app's ten style names, written out in our own words; for large models.",
+                ),
+                io.String.Input(
+                    "sound", default="", tooltip="What is heard, for example: a dull thud. Empty leaves it out."
+                ),
+                io.String.Input(
+                    "dialogue", default="", tooltip="What a voice says, for models that can speak. Empty leaves it out."
+                ),
+                io.Clip.Input(
+                    "clip",
+                    optional=True,
+                    tooltip="The model's CLIP. With Sora's own, unknown words are named in the node; others cannot tell.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="prompt", tooltip="The whole text, for CLIP Text Encode.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        subject: str,
+        action: str,
+        scene: str,
+        camera: str,
+        style: str,
+        sound: str,
+        dialogue: str,
+        clip: Any = None,
+    ) -> io.NodeOutput:
+        """Join the parts and show the result."""
+        prompt = compose(
+            subject=subject, action=action, scene=scene, camera=camera, style=style, sound=sound, dialogue=dialogue
+        )
+        return io.NodeOutput(prompt, ui=ui.PreviewText(account(clip, prompt)))
