@@ -17,8 +17,9 @@ from ..text import TextEncoder, Tokenizer
 from ..world.captions import caption
 from ..world.spec import Attributes
 from .ema import EMA
+from .encoded import RenderBeside
 from .flow import DiTStageConfig, Generator, Told, encode_padded, flow_loss
-from .latents import BackgroundRefresh, LatentBatch, LatentPool
+from .latents import LatentBatch, LatentPool
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
 from .state import load_state, read_progress, save_state
@@ -102,7 +103,8 @@ class DiTTrainer:
             torch.set_num_threads(config.threads)
         self.pool.refresh(max(0, config.start - len(self.pool)))
         self.validation.refresh(max(0, VALIDATION_CLIPS - len(self.validation)))
-        beside = BackgroundRefresh(self.pool) if self.device.type == "cpu" else None
+        beside = RenderBeside(self.pool.encoder, self.pool.next_seed) if self.device.type == "cpu" else None
+        owed = 0
         began, spent, first = time.monotonic(), self.minutes, self.clips
         measured = saved = began
         totals = {"loss": 0.0, "video": 0.0, "audio": 0.0, "concepts": 0.0}
@@ -111,8 +113,11 @@ class DiTTrainer:
             while self.minutes < config.minutes:
                 if beside is None:
                     self.pool.refresh(config.refresh)
-                elif beside.error is not None:
-                    raise beside.error
+                else:
+                    owed += config.refresh
+                    while owed > 0 and (made := beside.ready()) is not None:
+                        self.pool.keep(made)
+                        owed -= len(made.attributes)
                 terms = self._train_step()
                 for name in totals:
                     totals[name] += float(terms[name])

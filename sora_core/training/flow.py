@@ -26,7 +26,7 @@ class DiTStageConfig(Config):
     Args:
         minutes: wall time in all, over every resumption; the learning rate reaches zero there.
         batch: clips in a step. pool: clips kept in latent space. start: clips in the pool before the first step.
-        refresh: new clips per step where the pool is refreshed within the step (on a GPU).
+        refresh: new clips per step: rendered within the step on a GPU, by a process beside it on a CPU.
         muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
         audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
         strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from sora_core.training import audio_vae, dit, run, samples, video_vae, video_wi
 from sora_core.training.audio_vae import AudioTraining
 from sora_core.training.dit import DiTStageConfig
 from sora_core.training.ema import EMA
+from sora_core.training.encoded import ENCODE_BATCH, ClipEncoder, RenderBeside
 from sora_core.training.optim import MuonAdamW, split_parameters
 from sora_core.training.pictures import draw_curves, draw_samples
 from sora_core.training.state import load_state, read_progress, save_state
@@ -203,6 +205,40 @@ def test_windows_are_the_same_ahead_or_when_asked():
     assert streams[0].drawn == streams[1].drawn == 6
     for stream in streams:
         stream.close()
+
+
+def test_a_process_beside_renders_the_clips_of_the_next_seeds():
+    encoder = ClipEncoder(
+        video_vae=video_vae.VideoVAE(tiny_video()).eval(),
+        audio_vae=audio_vae.AudioVAE(tiny_audio()).eval(),
+        level=1,
+        fmt=SMALL,
+        split="train",
+        device=torch.device("cpu"),
+    )
+    beside = RenderBeside(encoder, 5000)
+    try:
+        for first in (5000, 5000 + ENCODE_BATCH):
+            until = time.monotonic() + 60
+            while (made := beside.ready()) is None and time.monotonic() < until:
+                time.sleep(0.05)
+            asked = encoder.make(range(first, first + ENCODE_BATCH))
+            assert made is not None
+            assert made.attributes == asked.attributes
+            for ours, theirs in zip(made[:5], asked[:5], strict=True):
+                torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
+    finally:
+        beside.close()
+    beside._process.join(timeout=10)
+    assert not beside._process.is_alive()
+
+
+def test_a_dead_renderer_is_told():
+    beside = RenderBeside(None, 0)  # type: ignore[arg-type]
+    beside._process.join(timeout=60)
+    with pytest.raises(SoraError, match="rendering process ended"):
+        beside.ready()
+    beside.close()
 
 
 def test_curves_need_two_measurements(tmp_path):
