@@ -13,9 +13,13 @@ from .errors import SoraError
 from .types import GRID
 
 
-def to_signed(frames_FHW3: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """Return uint8 frames as float32 ``[1, 3, F, H, W]`` in [-1, 1] on ``device``."""
-    return frames_FHW3.to(device).permute(3, 0, 1, 2).unsqueeze(0).float() / 127.5 - 1
+def to_signed(frames: Tensor, device: torch.device | str | None = None) -> Tensor:
+    """Return uint8 frames ``[F, H, W, 3]`` or clips ``[B, F, H, W, 3]`` as float32 ``[B or 1, 3, F, H, W]`` in [-1, 1].
+
+    ``device``: where to; None stays.
+    """
+    clips_BFHW3 = frames if frames.ndim == 5 else frames.unsqueeze(0)
+    return clips_BFHW3.to(device).permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1.0)
 
 
 def to_bytes(frames_3FHW: Tensor) -> Tensor:

@@ -18,12 +18,12 @@ from torch import Tensor
 
 from ..audio_vae import AudioVAE
 from ..errors import SoraError
+from ..pixels import to_signed
 from ..types import PATCH, SAMPLE_RATE, SAMPLES_PER_LATENT, SPATIAL_RATIO, TEMPORAL_RATIO, ClipFormat
 from ..video_vae import VideoVAE
 from ..world.render import WorldBatch, render
 from ..world.sample import sample_attributes
 from ..world.spec import LEVELS, Attributes
-from .video_windows import to_signed
 
 LATENTS_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_LATENT
 STRIKE_LATENTS = 3

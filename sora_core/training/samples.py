@@ -14,14 +14,14 @@ from ..audio_vae import AudioVAE
 from ..media.chart import spectrogram
 from ..media.png import write_png
 from ..pipeline import Pipeline
-from ..pixels import to_bytes
+from ..pixels import to_bytes, to_signed
 from ..request import Request, resolve
 from ..types import SAMPLE_RATE
 from ..video_vae import VideoVAE
 from .audio_sounds import world_impacts
 from .pictures import draw_samples
 from .video_vae import VALIDATION_SEED
-from .video_windows import to_signed, world_clips
+from .video_windows import world_clips
 
 PROMPTS = (
     "a large red ball bounces on a wooden floor",

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from ..config import Config
 from ..errors import SoraError
+from ..pixels import to_signed
 from ..video_vae import VideoVAE, VideoVAEConfig
 from .ema import EMA
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
 from .state import load_state, read_progress, save_state
-from .video_windows import ClipSource, Window, WindowStream, to_signed, world_clips
+from .video_windows import ClipSource, Window, WindowStream, world_clips
 
 PLAIN = ("encoder.stem", "encoder.head", "decoder.stem", "decoder.head")
 """First and last layers stay with AdamW, as Muon's authors advise."""

@@ -48,11 +48,6 @@ def world_clips(level: int, clip: ClipFormat | None = None, *, device: torch.dev
     return draw
 
 
-def to_signed(frames_BFHW3: Tensor) -> Tensor:
-    """Return uint8 ``[B, F, H, W, 3]`` as float32 ``[B, 3, F, H, W]`` in [-1, 1]."""
-    return frames_BFHW3.permute(0, 4, 1, 2, 3).float().div_(127.5).sub_(1.0)
-
-
 class WindowStream:
     """Render batches of windows, on a CPU one ahead of the training step.
 

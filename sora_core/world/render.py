@@ -19,7 +19,7 @@ from .dice import Dice
 from .painting import RIM, paint_actor, paint_place, paint_string, paint_weather
 from .physics import Body, Path
 from .sound import PITCH, PITCH_OF_RADIUS, impacts
-from .spec import FLOOR, Attributes
+from .spec import Attributes
 from .weather import WEATHER
 
 CPU_PIXELS = 1 << 20
@@ -164,4 +164,4 @@ def _paint(
     return _Painted(picture, mask, other_mask * (1 - mask) if "collide" in motions else other_mask, other_radius)
 
 
-__all__ = ["FLOOR", "RIM", "WorldBatch", "render"]
+__all__ = ["RIM", "WorldBatch", "render"]
