@@ -16,6 +16,7 @@ from ..errors import SoraError
 from ..text import TextEncoder, Tokenizer
 from ..world.captions import caption
 from ..world.spec import Attributes
+from .concepts import teach_words
 from .ema import EMA
 from .encoded import RenderBeside
 from .flow import DiTStageConfig, Generator, Told, encode_padded, flow_loss
@@ -39,6 +40,10 @@ PLAIN = (
 """First and last layers and the modulation stay with AdamW, as Muon's authors advise."""
 
 LENGTHS = ("short", "medium", "medium", "dense")
+NAMING = ("medium", "dense")
+TEACH_BATCH = 128
+"""Lengths of captions that name everything, and how many the text encoder reads in a step of its own."""
+
 VALIDATION_CLIPS = 64
 VALIDATION_SEED = 16384
 VALIDATION_LEVELS = (0.15, 0.4, 0.65, 0.9)
@@ -107,6 +112,8 @@ class DiTTrainer:
         owed = 0
         began, spent, first = time.monotonic(), self.minutes, self.clips
         measured = saved = began
+        if self.step == 0 and config.words > 0:
+            self._teach_words()
         totals = {"loss": 0.0, "video": 0.0, "audio": 0.0, "concepts": 0.0}
         since = 0
         try:
@@ -167,6 +174,18 @@ class DiTTrainer:
         load_state(self.path, self.models, self.ema, self.optimizer)
         self.step, self.clips, self.minutes = kept["step"], kept["clips"], kept["minutes"]
         self.pool.next_seed = kept["next_seed"]
+
+    def _teach_words(self) -> None:
+        def draw() -> tuple[Tensor, Tensor, list[Attributes]]:
+            shown = self.pool.draw(TEACH_BATCH, self.generator).attributes
+            lengths = torch.randint(2, (len(shown),), generator=self.generator).tolist()
+            prompts = [caption(a, NAMING[i], self.generator) for a, i in zip(shown, lengths, strict=True)]
+            tokens = self.models.text.config.max_tokens
+            return *encode_padded(self.tokenizer, prompts, tokens, self.device), shown
+
+        seconds = min(self.config.words, 3.0 * self.config.minutes)
+        loss = teach_words(self.models.text, self.models.concepts, draw, seconds=seconds)
+        self.log.write(event="words taught", seconds=round(seconds, 1), concepts=loss)
 
     def _train_step(self) -> dict[str, Tensor]:
         config = self.config

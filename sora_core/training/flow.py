@@ -30,6 +30,8 @@ class DiTStageConfig(Config):
         muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
         audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
         strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.
+        words: seconds in which the text encoder is trained alone, before the first step (see `concepts.teach_words`);
+            at most a twentieth of the minutes.
         table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
         ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
             learning rate falls. threads: CPU threads of the step, 0 leaves them.
@@ -49,6 +51,7 @@ class DiTStageConfig(Config):
     actor: float = 2.0
     strike: float = 3.0
     concepts: float = 0.2
+    words: float = 75.0
     table_noise: float = 0.3
     ema: float = 0.997
     decay: float = 0.4

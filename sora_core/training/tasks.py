@@ -21,7 +21,7 @@ class TaskMix(Config):
     """Shares of the tasks, and how noise levels are drawn.
 
     The first eight are drawn per clip and need not add up to 1. ``references``, ``image`` and ``silent`` change the
-    packed layout, so they are drawn per step, the rest of the steps being joint. Six clips in ten start from text
+    packed layout, so they are drawn per step, the rest of the steps being joint. Seven clips in ten start from text
     alone: a given frame shows what the words say, so that only the others teach the words.
 
     Args:
@@ -36,19 +36,19 @@ class TaskMix(Config):
         uniform: share of clips whose levels are uniform, for the ends of the schedule.
     """
 
-    text: float = 0.60
-    image_first: float = 0.12
-    first_last: float = 0.04
-    extend: float = 0.07
-    video_to_audio: float = 0.04
-    audio_to_video: float = 0.04
-    forcing: float = 0.06
-    loop: float = 0.03
+    text: float = 0.70
+    image_first: float = 0.10
+    first_last: float = 0.03
+    extend: float = 0.05
+    video_to_audio: float = 0.03
+    audio_to_video: float = 0.03
+    forcing: float = 0.04
+    loop: float = 0.02
     references: float = 0.05
-    image: float = 0.08
+    image: float = 0.06
     silent: float = 0.02
     drop_text: float = 0.10
-    shift: float = 1.5
+    shift: float = 1.6
     shared: float = 0.6
     uniform: float = 0.1
 
