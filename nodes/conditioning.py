@@ -33,7 +33,7 @@ class SoraReference(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="SoraLoader's VAE of pictures."),
                 io.Image.Input(
                     "image",
-                    tooltip="The first reference, any size; scaled to lie within the size below, nothing cut away.",
+                    tooltip="The first reference, any size; scaled to the nearest shape on the grid of 16 pixels within the size below, which may cut a little of its edges.",
                 ),
                 io.Image.Input("image_2", optional=True, tooltip="A second picture of the same."),
                 io.Int.Input(

@@ -33,7 +33,7 @@ class SoraDecode(io.ComfyNode):
                     max=120.0,
                     step=0.5,
                     advanced=True,
-                    tooltip="Frames per second of the video, 0 to 120. 0 takes what the latent was made for (12 where it does not say).",
+                    tooltip="Frames per second of the video, 0 to 120. 0 takes what the latent was made for (12 where it does not say). Another rate plays the same frames faster or slower, and the sound is cut to their length.",
                 ),
             ],
             outputs=[

@@ -30,7 +30,7 @@ class SoraEmptyLatent(io.ComfyNode):
                     "size",
                     options=sizes,
                     default=sizes[0],
-                    tooltip="Width x height in pixels. The first ones have the area that the shipped model was trained on; those named Sora are the app's own sizes, for large models. custom takes width and height below.",
+                    tooltip="Width x height in pixels. The first ones have about the area that the shipped model was trained on (64x64); those named Sora are the app's own sizes, put on the grid of 16 pixels, for large models. custom takes width and height below.",
                 ),
                 io.Float.Input(
                     "seconds",
@@ -215,6 +215,8 @@ class SoraEncode(io.ComfyNode):
         """Encode what is connected."""
         if (video is None) == (images is None):
             raise SoraError("connect a video or images, one of the two: they are the picture to encode")
+        if audio is not None and audio_vae is None:
+            raise SoraError("a sound is connected and no audio VAE to encode it; connect SoraLoader's audio_vae")
         rate = fps or TRAINED.fps
         if video is not None:
             images, own, rate = frames_of(video, fps)

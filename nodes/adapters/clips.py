@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import comfy.utils
 import torch
 from torch import Tensor
 
 from ...sora_core.errors import SoraError
 from ...sora_core.pixels import size_within
-from ...sora_core.types import GRID, SAMPLE_RATE
+from ...sora_core.types import GRID, SAMPLE_RATE, ClipFormat
 from ..host import InputImpl, Types, check_interrupt, resample, resize
 from .latents import FPS, FRAMES, join, streams_of
 
@@ -68,8 +69,7 @@ def keep_images(
     if last is not None and video.shape[2] < 2:
         raise SoraError("the clip is a single latent frame, with no place for a last image; make it longer")
     video = video.clone()
-    before = streams_of(latent["noise_mask"]).video if "noise_mask" in latent else None
-    mask = torch.ones(video.shape[0], 1, video.shape[2], 1, 1) if before is None else before.clone()
+    mask, sound_mask = _masks(latent.get("noise_mask"), video, audio)
     width, height = (side * vae.spacial_compression_encode() for side in (video.shape[-1], video.shape[-2]))
     for image, place in ((first, 0), (last, -1)):
         if image is None:
@@ -85,8 +85,7 @@ def keep_images(
             )
         video[:, :, place] = encoded
         mask[:, :, place] = 0
-    masks = None if audio is None else torch.ones(audio.shape[0], 1, audio.shape[2], 1)
-    return {**latent, "samples": join(video, audio), "noise_mask": join(mask, masks)}
+    return {**latent, "samples": join(video, audio), "noise_mask": join(mask, sound_mask)}
 
 
 def decode_clips(
@@ -134,14 +133,19 @@ def frames_of(video: Any, fps: float) -> tuple[Tensor, Mapping[str, Any] | None,
 
 
 def fitted(images: Tensor, width: int, height: int) -> Tensor:
-    """Return frames at a size, or (0) at their own, cut to the model's grid of 16 pixels."""
+    """Return frames at a size, or (0) at their own, cut to the model's grid of 16 pixels.
+
+    Raises:
+        SoraError: a size off the grid, or a picture smaller than one cell of it.
+    """
     own = (images.shape[2] // GRID * GRID, images.shape[1] // GRID * GRID)
     if min(own) < GRID:
         raise SoraError(
             f"the picture is {images.shape[2]} x {images.shape[1]} pixels and the least is {GRID} x {GRID}; "
             "use a larger one"
         )
-    return resize(images, width or own[0], height or own[1])
+    wanted = ClipFormat(width=width or own[0], height=height or own[1])
+    return resize(images, wanted.width, wanted.height)
 
 
 def encode_references(vae: Any, images: Sequence[Tensor], width: int, height: int) -> list[Tensor]:
@@ -151,6 +155,21 @@ def encode_references(vae: Any, images: Sequence[Tensor], width: int, height: in
         columns, rows = size_within(image.shape[2], image.shape[1], width, height)
         latents.append(vae.encode(resize(image[:1], columns, rows))[:, :, :1])
     return latents
+
+
+def _masks(given: Any, video: Tensor, audio: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Return a LATENT's masks for both halves, ``[B, 1, T, h or 1, w or 1]`` and ``[B, 1, A, 1]``; without any, ones.
+
+    A plain mask, as core's Set Latent Noise Mask makes, is the picture's alone.
+    """
+    mask = torch.ones(video.shape[0], 1, video.shape[2], 1, 1)
+    sound = None if audio is None else torch.ones(audio.shape[0], 1, audio.shape[2], 1)
+    if given is None:
+        return mask, sound
+    nested = list(given.unbind()) if getattr(given, "is_nested", False) else [given]
+    shown = nested[0] if nested[0].ndim == 5 else comfy.utils.reshape_mask(nested[0], video.shape)[:, :1]
+    heard = nested[1] if len(nested) > 1 else sound
+    return shown.expand(video.shape[0], -1, video.shape[2], -1, -1).clone(), heard
 
 
 def _decode_sound(audio_vae: Any, latent: Tensor, *, seconds: float) -> dict[str, Any]:

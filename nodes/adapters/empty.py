@@ -101,7 +101,8 @@ def describe(
     frames = frames_on_grid(asked)
     shown = f"{width}x{height}, {asked} frame{'s' * (asked > 1)}, {asked / fps:.2f} s at {fps:g} fps"
     if model is not None and not isinstance(model.model, SoraModel):
-        return shown
+        space = model.get_model_object("latent_format").spacial_downscale_ratio
+        return shown.replace(f"{width}x{height}", f"{width // space * space}x{height // space * space}")
     area = width * height / (TRAINED.width * TRAINED.height)
     longer = frames / fps / (TRAINED.frames / TRAINED.fps)
     said = []

@@ -16,6 +16,9 @@ FRAMES = "sora_frames"
 """Keys that our LATENTs carry beside the host's own: frames per second, and how many frames were asked for (the grid
 may hold up to three more)."""
 
+SEEDS = 2**64
+"""How many seeds there are; a variation beyond the last one begins again at 0."""
+
 
 class Streams(NamedTuple):
     """The two halves of a LATENT; either may be absent. video ``[B, C, T, H, W]``, audio ``[B, C, A, F]``."""
@@ -50,7 +53,7 @@ def draw_noise(samples: Any, seed: int) -> Any:
     first = halves.video if halves.video is not None else halves.audio
     assert first is not None
     for index in range(first.shape[0]):
-        generator = torch.Generator().manual_seed(seed + index)
+        generator = torch.Generator().manual_seed((seed + index) % SEEDS)
         for name, half in halves._asdict().items():
             if half is not None:
                 drawn[name].append(torch.randn(half.shape[1:], generator=generator))

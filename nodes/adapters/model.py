@@ -82,8 +82,10 @@ class HostDiT(DiT):
         options = transformer_options or {}
         wrappers = comfy.patcher_extension.get_all_wrappers(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, options)
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._predict, self, wrappers)
+        # EasyCache adds to x in place, and in float32 x is still what the host subtracts the velocity from.
+        given = x.clone() if isinstance(x, Tensor) else [stream.clone() for stream in x]
         # Wrappers look for the options in the last place or the one before it.
-        return executor.execute(x, timestep, context, options, **conds)
+        return executor.execute(given, timestep, context, options, **conds)
 
     def _predict(
         self,

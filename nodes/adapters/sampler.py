@@ -28,6 +28,9 @@ from .model import AUDIO_SHIFT, FRAME_RATE, SoraModel
 FOLLOW = 0.0
 """Value of a knob that means: as the model has it."""
 
+MASK = "sora_denoise_mask"
+"""Transformer option: the packed mask of the run (1 generates, 0 keeps), or None."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -83,7 +86,7 @@ class SolverSampler(comfy.samplers.Sampler):
         _require_flow(sampling)
         relative = self._audio_shift(model, sampling)
         options = extra_args["model_options"].setdefault("transformer_options", {})
-        options[AUDIO_SHIFT] = relative
+        options[AUDIO_SHIFT], options[MASK] = relative, denoise_mask
         levels = [float(sigma) for sigma in sigmas]
         schedule = Schedule(tuple(levels), tuple(shift_sigma(level, relative) for level in levels))
         masked = comfy.samplers.KSamplerX0Inpaint(model_wrap, sigmas)
@@ -214,16 +217,22 @@ def _guided(model: Any, run: Run) -> Any:
         """Return ``x - clean`` of the guided estimate, as the host wants it, stream by stream."""
         shapes = given["model"].latent_shapes or [given["input"].shape]
         sigma = given["sigma"].reshape(-1, *[1] * (given["input"].ndim - 1))
-        parts = (given["cond"] / sigma, given["uncond"] / sigma, given["input"])
+        options = given["model_options"]["transformer_options"]
+        mask = options[MASK] if options[MASK] is not None else torch.ones_like(given["input"])
+        parts = (given["cond"] / sigma, given["uncond"] / sigma, given["input"], mask.expand_as(given["input"]))
         streams = zip(*(comfy.utils.unpack_latents(p, shapes) if len(shapes) > 1 else [p] for p in parts), strict=True)
         made = []
-        for with_prompt, without, x in streams:
+        for with_prompt, without, x, generated in streams:
             scale = scales.get(x.ndim, audio_cfg)
             velocity = guide(with_prompt, without, scale)
             if scale != 1 and run.rescale:
                 level = sigma.reshape(-1, *[1] * (x.ndim - 1))
-                everywhere = torch.ones_like(x[:1, :1])
-                velocity = rescale_contrast(velocity, with_prompt, x, level, weight=everywhere, share=run.rescale)
+                if x.ndim != 5:
+                    level = shift_sigma(level, options[AUDIO_SHIFT])
+                weight = (generated > 0).to(x)
+                velocity = rescale_contrast(
+                    velocity, with_prompt, x, level * generated, weight=weight, share=run.rescale
+                )
             made.append(velocity)
         packed = comfy.utils.pack_latents(made)[0] if len(made) > 1 else made[0]
         return packed * sigma
