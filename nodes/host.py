@@ -18,6 +18,7 @@ import latent_preview
 import node_helpers
 import torch
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
+from server import PromptServer
 from torch import Tensor
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "preview_callback",
     "resample",
     "resize",
+    "say",
     "set_conditioning",
     "ui",
 ]
@@ -59,6 +61,17 @@ def model_files() -> dict[str, Path]:
 def set_conditioning(conditioning: Sequence[Any], values: dict[str, Any]) -> Any:
     """Return CONDITIONING with ``values`` set in every entry; the input stays as it is."""
     return node_helpers.conditioning_set_values(conditioning, values)
+
+
+def say(text: str, node_id: str | None) -> ui.PreviewText:
+    """Show a text in the node that runs, and return it for its entry in the history.
+
+    The front end draws no text of a node's results by itself, only what is sent while the node runs.
+    """
+    server = getattr(PromptServer, "instance", None)
+    if server is not None and node_id is not None:
+        server.send_progress_text(text, node_id)
+    return ui.PreviewText(text)
 
 
 def preview_callback(model: Any, steps: int) -> Callable[[int, Any, Any, int], None]:

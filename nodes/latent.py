@@ -9,7 +9,7 @@ from torch import Tensor
 from ..sora_core.errors import SoraError
 from .adapters.clips import encode_clip, fitted, frames_of, keep_images
 from .adapters.empty import TRAINED, describe, make_empty, size_presets
-from .host import io, ui
+from .host import io, say
 
 
 class SoraEmptyLatent(io.ComfyNode):
@@ -78,6 +78,7 @@ class SoraEmptyLatent(io.ComfyNode):
                     tooltip="Another video model whose latent is wanted (its channels and ratios, picture alone). Leave empty for Sora's own.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[io.Latent.Output(display_name="latent", tooltip="Picture and sound, all noise to be.")],
         )
 
@@ -100,7 +101,7 @@ class SoraEmptyLatent(io.ComfyNode):
         width, height = presets[size] or (width, height)
         latent = make_empty(width=width, height=height, seconds=seconds, fps=fps, batch=batch, sound=sound, model=model)
         said = describe(width=width, height=height, seconds=seconds, fps=fps, batch=batch, model=model)
-        return io.NodeOutput(latent, ui=ui.PreviewText(said))
+        return io.NodeOutput(latent, ui=say(said, cls.hidden.unique_id))
 
 
 class SoraImageToVideo(io.ComfyNode):

@@ -65,6 +65,6 @@ class SoraLoader(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, checkpoint: str, dtype: str) -> str:
-        """Load again when the file has changed."""
+        """Load again when the file has changed. The host writes this into saved clips, so it names no folder."""
         path = checkpoints().get(checkpoint)
-        return f"{path} {path.stat().st_mtime_ns} {dtype}" if path and path.exists() else checkpoint
+        return f"{checkpoint} {dtype} {path.stat().st_mtime_ns if path and path.exists() else 'missing'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .adapters.prompts import NO_STYLE, STYLES, account, compose
-from .host import io, ui
+from .host import io, say
 
 
 class SoraPrompt(io.ComfyNode):
@@ -57,6 +57,7 @@ class SoraPrompt(io.ComfyNode):
                     tooltip="The model's CLIP. With Sora's own, unknown words are named in the node; others cannot tell.",
                 ),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=[io.String.Output(display_name="prompt", tooltip="The whole text, for CLIP Text Encode.")],
         )
 
@@ -76,4 +77,4 @@ class SoraPrompt(io.ComfyNode):
         prompt = compose(
             subject=subject, action=action, scene=scene, camera=camera, style=style, sound=sound, dialogue=dialogue
         )
-        return io.NodeOutput(prompt, ui=ui.PreviewText(account(clip, prompt)))
+        return io.NodeOutput(prompt, ui=say(account(clip, prompt), cls.hidden.unique_id))

@@ -18,6 +18,9 @@ from ...sora_core.types import GRID, SAMPLE_RATE, ClipFormat
 from ..host import InputImpl, Types, check_interrupt, resample, resize
 from .latents import FPS, FRAMES, join, streams_of
 
+RGB = 3
+"""Channels of a picture: the host's VAEs of sound have one or two."""
+
 
 def encode_clip(
     vae: Any,
@@ -31,6 +34,7 @@ def encode_clip(
 
     The last frame is held until the VAE's grid of frames is full; decoding cuts the clip to its length again.
     """
+    _require_pictures(vae)
     frames = len(images)
     video = vae.encode(_held(images, _frames_on_grid(vae, frames)))
     sound = None
@@ -41,6 +45,7 @@ def encode_clip(
 
 def encode_sound(audio_vae: Any, audio: Mapping[str, Any], *, seconds: float) -> Tensor:
     """Return the latents of ``seconds`` of a sound, cut or filled up with silence to that."""
+    _require_sound(audio_vae)
     rate = int(getattr(audio_vae, "audio_sample_rate", SAMPLE_RATE))
     wave_BCS = resample(audio["waveform"], int(audio["sample_rate"]), rate)
     samples = max(1, round(seconds * rate))
@@ -63,6 +68,7 @@ def keep_images(
     """
     if first is None and last is None:
         raise SoraError("neither a first nor a last image is connected; connect at least one of them")
+    _require_pictures(vae)
     video, audio = streams_of(latent["samples"])
     if video is None:
         raise SoraError("the latent holds no picture; take one from Sora Empty Latent")
@@ -105,6 +111,7 @@ def decode_clips(
         raise SoraError("the latent holds no picture; decode sound alone with core's VAE Decode Audio")
     if audio is not None and audio_vae is None:
         raise SoraError("the latent holds sound and no audio VAE is connected; connect SoraLoader's audio_vae")
+    _require_pictures(vae)
     rate = float(fps or latent.get(FPS, 0) or 12.0)
     videos, pictures, sounds = [], [], []
     for index in range(len(video)):
@@ -150,6 +157,7 @@ def fitted(images: Tensor, width: int, height: int) -> Tensor:
 
 def encode_references(vae: Any, images: Sequence[Tensor], width: int, height: int) -> list[Tensor]:
     """Return reference latents ``[1, C, 1, h, w]``: each picture whole, scaled to lie within the size."""
+    _require_pictures(vae)
     latents = []
     for image in images:
         columns, rows = size_within(image.shape[2], image.shape[1], width, height)
@@ -174,11 +182,24 @@ def _masks(given: Any, video: Tensor, audio: Tensor | None) -> tuple[Tensor, Ten
 
 def _decode_sound(audio_vae: Any, latent: Tensor, *, seconds: float) -> dict[str, Any]:
     """Return the AUDIO as the VAE made it: core's own node would scale every clip to one loudness."""
+    _require_sound(audio_vae)
     rate = int(getattr(audio_vae, "audio_sample_rate_output", getattr(audio_vae, "audio_sample_rate", SAMPLE_RATE)))
     wave = audio_vae.decode(latent).movedim(-1, 1).float()
     if not bool(torch.isfinite(wave).all()):
         raise SoraError("the sound came out not finite; lower the audio cfg, or load the model in float32")
     return {"waveform": wave[..., : max(1, round(seconds * rate))].cpu(), "sample_rate": rate}
+
+
+def _require_pictures(vae: Any) -> None:
+    if vae.output_channels < RGB:
+        raise SoraError("the VAE connected as vae is one of sound; connect the VAE of pictures, SoraLoader's vae")
+
+
+def _require_sound(audio_vae: Any) -> None:
+    if getattr(audio_vae, "output_channels", 0) >= RGB:
+        raise SoraError(
+            "the VAE connected as audio_vae is one of pictures; connect the VAE of sound, SoraLoader's audio_vae"
+        )
 
 
 def _frames_on_grid(vae: Any, frames: int) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ...sora_core.budget import available_memory, estimate_memory, gibibytes
@@ -15,6 +16,9 @@ from .latents import FPS, FRAMES, join
 from .model import SoraModel
 
 CUSTOM = "custom"
+
+SAMPLING_BYTES = 16
+"""What a value of another family's latent takes at the least: the latent, its noise, the state and the result."""
 
 TRAINED = Defaults()
 """Size and length of the clips that the shipped model was trained on."""
@@ -75,12 +79,7 @@ def make_empty(
     tag = {FPS: fps, FRAMES: frames}
     if model is not None and not isinstance(model.model, SoraModel):
         return {"samples": _other_family(model, fmt, batch), **tag}
-    needed, there = estimate_memory(fmt, batch), available_memory()
-    if needed > there:
-        raise SoraError(
-            f"{batch} x {width}x{height}, {seconds:g} s at {fps:g} fps would need about {gibibytes(needed)} of memory "
-            f"and {gibibytes(there)} are free; ask for a smaller size, a shorter clip or a smaller batch"
-        )
+    _require_memory(estimate_memory(fmt, batch), fmt, batch)
     shape = fmt.latent
     video = empty_latent((batch, VIDEO_CHANNELS, shape.frames, shape.height, shape.width))
     audio = empty_latent((batch, AUDIO_CHANNELS, shape.audio, 1)) if sound and frames > 1 else None
@@ -133,4 +132,16 @@ def _other_family(model: Any, fmt: ClipFormat, batch: int) -> Any:
         raise SoraError("the connected model makes pictures, not video; connect a video model, or none for Sora's own")
     space, time = latent.spacial_downscale_ratio, max(1, latent.temporal_downscale_ratio)
     frames = 1 + -(-(fmt.frames - 1) // time)
-    return empty_latent((batch, latent.latent_channels, frames, fmt.height // space, fmt.width // space))
+    shape = (batch, latent.latent_channels, frames, fmt.height // space, fmt.width // space)
+    _require_memory(math.prod(shape) * SAMPLING_BYTES, fmt, batch)
+    return empty_latent(shape)
+
+
+def _require_memory(needed: int, fmt: ClipFormat, batch: int) -> None:
+    there = available_memory()
+    if needed > there:
+        raise SoraError(
+            f"{batch} x {fmt.width}x{fmt.height}, {fmt.frames / fmt.fps:g} s at {fmt.fps:g} fps would need about "
+            f"{gibibytes(needed)} of memory and {gibibytes(there)} are free; "
+            "ask for a smaller size, a shorter clip or a smaller batch"
+        )
