@@ -23,6 +23,11 @@ KNOWN = ["a", "red", "ball", "bounces"]
 DEFAULTS = Defaults(width=32, height=16, frames=9, fps=12.0, steps=2, guidance=3.0)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the switch for runs that are there to test with ComfyUI."""
+    parser.addoption("--require-comfy", action="store_true", help="fail, not skip, where ComfyUI is not found")
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Tokenizer:
     words = ["[PAD]", "[UNK]", "[CLS]", *KNOWN, "crimson", "orb", "##s"]

@@ -21,7 +21,16 @@ CORE = ROOT / "sora_core"
 LOCALES = ("en", "zh")
 
 HOST = frozenset(
-    {"comfy", "comfy_api", "comfy_execution", "comfy_extras", "folder_paths", "latent_preview", "node_helpers"}
+    {
+        "comfy",
+        "comfy_api",
+        "comfy_execution",
+        "comfy_extras",
+        "folder_paths",
+        "latent_preview",
+        "node_helpers",
+        "server",
+    }
 )
 """Modules of ComfyUI that the pack may use, in one place."""
 

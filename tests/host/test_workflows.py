@@ -1,0 +1,163 @@
+"""Every shipped workflow opens with this pack and ComfyUI alone, says the same in both formats, and runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import urllib.request
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hosting import FOLDER
+from workflow_support import BLUEPRINTS, NAMES, SUBGRAPHS, WORKFLOWS, probe, read_graph, read_prompt, saved_files
+
+
+class Saved(NamedTuple):
+    """What a workflow leaves in the output folder."""
+
+    files: int = 1
+    frames: int = 24
+    sound: bool = True
+
+
+SAVED = {
+    "easycache_custom_sampling": Saved(),
+    "first_last_frame": Saved(),
+    "image_to_video": Saved(),
+    "text_to_image": Saved(frames=1, sound=False),
+    "text_to_video": Saved(),
+    "variations": Saved(files=4),
+    # core's VAE Decode gives all frames of the grid
+    "video_only_ksampler": Saved(frames=25, sound=False),
+}
+
+GIVEN = {"first_last_frame": (0, -1), "image_to_video": (0,)}
+"""Which frames of a clip were given as pictures, in the order of their previews."""
+
+
+@pytest.fixture(scope="module")
+def object_info(server):
+    return server.get("/object_info")
+
+
+@pytest.fixture(scope="module")
+def convert():
+    reason = "comfy-cli turns graphs into API prompts for this test; pip install comfy-cli"
+    return pytest.importorskip("comfy_cli.workflow_to_api", reason=reason).convert_ui_to_api
+
+
+def test_every_workflow_is_there_in_three_forms():
+    assert set(NAMES) == set(SAVED)
+    for name in NAMES:
+        assert (WORKFLOWS / "api" / f"{name}.json").is_file()
+        assert 2_000 < (WORKFLOWS / f"{name}.jpg").stat().st_size <= 60_000
+    assert len(list((WORKFLOWS / "api").iterdir())) == len(NAMES)
+
+
+def test_host_lists_the_graphs_as_templates_and_nothing_else(server):
+    assert sorted(server.get("/workflow_templates")[FOLDER]) == list(NAMES)
+    for name in NAMES:
+        served = f"{server.url}/api/workflow_templates/{FOLDER}/{name}"
+        assert server.get(f"/api/workflow_templates/{FOLDER}/{name}.json") == read_graph(name)
+        with urllib.request.urlopen(f"{served}.jpg", timeout=30) as answer:
+            assert answer.headers["Content-Type"] == "image/jpeg"
+            assert answer.read() == (WORKFLOWS / f"{name}.jpg").read_bytes()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_and_prompt_are_one(name, object_info, convert):
+    assert convert(read_graph(name), object_info) == read_prompt(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_needs_no_other_pack_no_file_and_no_server(name, object_info):
+    for node in read_prompt(name).values():
+        module = object_info[node["class_type"]]["python_module"]
+        assert module.split(".")[0] in {"nodes", "comfy_extras"} or module == f"custom_nodes.{FOLDER}"
+        assert not object_info[node["class_type"]].get("api_node")
+        assert not node["class_type"].startswith("Load")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_graph_is_laid_out(name):
+    graph = read_graph(name)
+    boxes = [(node["pos"], node["size"]) for node in graph["nodes"]]
+    title = 30
+    for ((ax, ay), (aw, ah)), ((bx, by), (bw, bh)) in itertools.combinations(boxes, 2):
+        apart = ax + aw <= bx or bx + bw <= ax or ay + ah <= by - title or by + bh <= ay - title
+        assert apart, "two nodes overlap"
+    notes = [node for node in graph["nodes"] if node["type"] == "MarkdownNote"]
+    assert len(notes) == 1
+    assert len(notes[0]["widgets_values"][0]) > 100
+    for (x, y), (w, h) in (box for node, box in zip(graph["nodes"], boxes, strict=True) if node not in notes):
+        inside = [
+            group["title"]
+            for gx, gy, gw, gh, group in ((*group["bounding"], group) for group in graph["groups"])
+            if gx <= x and x + w <= gx + gw and gy <= y - title and y + h <= gy + gh
+        ]
+        assert len(inside) == 1, "a node lies in no group, or in two"
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.parametrize("name", NAMES)
+def test_prompt_runs_and_saves_what_it_says(name, server):
+    entry = server.finish(read_prompt(name))
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    wanted, files = SAVED[name], saved_files(server.base, entry["outputs"])
+    assert len(files) == wanted.files
+    clips = [probe(file) for file in files]
+    inputs = {key: node["inputs"] for key, node in read_prompt(name).items()}
+    for clip in clips:
+        assert clip.frames.shape == (wanted.frames, 64, 64, 3)
+        assert clip.frames.std() > 5
+        if wanted.frames == 1:
+            continue
+        assert clip.fps == 12
+        assert clip.seconds == pytest.approx(wanted.frames / 12, abs=0.01)
+        assert {key: node["inputs"] for key, node in json.loads(clip.tags["prompt"]).items()} == inputs
+        if wanted.sound:
+            assert clip.samples.shape[1] / 16_000 == pytest.approx(clip.seconds, abs=0.1)
+            assert clip.loudness > 0.005
+        else:
+            assert clip.samples is None
+    for one, other in itertools.combinations(clips, 2):
+        assert np.abs(one.frames.astype(float) - other.frames).mean() > 1
+    given = [probe(file).frames[0] for file in saved_files(server.base, entry["outputs"], "temp")]
+    assert len(given) == len(GIVEN.get(name, ()))
+    for place in GIVEN.get(name, ()):
+        errors = [float(np.mean((clips[0].frames[place].astype(float) - picture) ** 2)) for picture in given]
+        assert min(errors) < 150, "the clip does not keep the picture"
+
+
+def test_blueprints_are_served(server):
+    served = {entry["name"]: key for key, entry in server.get("/global_subgraphs").items() if FOLDER in str(entry)}
+    assert BLUEPRINTS
+    assert sorted(served) == list(BLUEPRINTS)
+    for name in BLUEPRINTS:
+        entry = server.get(f"/global_subgraphs/{served[name]}")
+        assert entry["data"] == (SUBGRAPHS / f"{name}.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.parametrize("name", BLUEPRINTS)
+def test_blueprint_runs(name, server, object_info, convert):
+    blueprint = json.loads((SUBGRAPHS / f"{name}.json").read_text(encoding="utf-8"))
+    prompt = convert(blueprint, object_info)
+    number = {node["class_type"]: key for key, node in prompt.items()}
+    if image_to_video := number.get("SoraImageToVideo"):
+        prompt["picture"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "color": 255}}
+        prompt["picture"]["inputs"]["batch_size"] = 1
+        prompt[image_to_video]["inputs"]["first_image"] = ["picture", 0]
+    video = [number["SoraDecode"], 0]
+    prompt["save"] = {"class_type": "SaveVideo", "inputs": {"video": video, "filename_prefix": "b", "format": "auto"}}
+    entry = server.finish(prompt)
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    (file,) = saved_files(server.base, entry["outputs"])
+    clip = probe(file)
+    assert clip.frames.shape == (24, 64, 64, 3)
+    assert clip.samples is not None
+    if image_to_video:
+        assert clip.frames[0].mean((0, 1)).argmax() == 2, "the first frame is not the blue picture"
