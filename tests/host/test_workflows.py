@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -129,6 +134,28 @@ def test_prompt_runs_and_saves_what_it_says(name, server):
     for place in GIVEN.get(name, ()):
         errors = [float(np.mean((clips[0].frames[place].astype(float) - picture) ** 2)) for picture in given]
         assert min(errors) < 150, "the clip does not keep the picture"
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_comfy_cli_runs_one(server, tmp_path):
+    command = shutil.which("comfy", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if command is None:
+        pytest.skip("comfy-cli is not installed; pip install comfy-cli")
+    before = set(server.base.glob("output/**/*.mp4"))
+    workflow = WORKFLOWS / "api" / "text_to_video.json"
+    # its settings go into a home of its own; it asks about telemetry otherwise
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        [command, "--skip-prompt", "run", "--workflow", str(workflow), "--wait", "--port", server.url.split(":")[-1]],
+        env={**os.environ, **home},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(set(server.base.glob("output/**/*.mp4")) - before) == 1
 
 
 def test_blueprints_are_served(server):
