@@ -2,7 +2,8 @@
 
 Draws the prompts and seeds of ``sora evaluate``, samples them with core's KSampler (or with Sora Sampler) on Sora
 Loader's MODEL, and saves each clip through core's Save Video, with a sidecar that names prompt, seed and level. Then
-``sora evaluate --from FOLDER`` measures what users of the graph get. ComfyUI is found as the tests find it.
+``sora evaluate --from FOLDER`` measures what users of the graph get. ComfyUI is found as the tests find it;
+its environment needs this project installed (``pip install -e .``).
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from sora_core.world.spec import LEVELS
 SAID_ONLY = ("plain", "held_out_pairs", "held_out_words")
 """Groups of cases that need a prompt and nothing else."""
 
+FORMAT = {"format": "auto", "format.codec": "auto", "codec": "auto"}
+
 
 def graph_of(graph: Graph, case: Case, *, sora: bool) -> Graph:
     """Fill a prompt that makes one case and saves it."""
@@ -44,7 +47,7 @@ def graph_of(graph: Graph, case: Case, *, sora: bool) -> Graph:
         core = {"steps": defaults.steps, "cfg": defaults.guidance, "sampler_name": "euler", "scheduler": "simple"}
         made = graph.add("KSampler", model=model, latent_image=latent, seed=case.seed, **core, **texts)[0]
     video = graph.add("SoraDecode", latent=made, vae=vae, audio_vae=audio_vae)[0]
-    graph.add("SaveVideo", video=video, filename_prefix="case")
+    graph.add("SaveVideo", video=video, filename_prefix="case", **FORMAT)
     return graph
 
 
