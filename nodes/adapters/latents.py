@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import comfy.nested_tensor
@@ -29,7 +30,11 @@ class Streams(NamedTuple):
 
 def streams_of(samples: Any) -> Streams:
     """Return the halves of a LATENT's samples, whichever family made them (video first, then audio)."""
-    tensors = list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples]
+    return told_apart(list(samples.unbind()) if getattr(samples, "is_nested", False) else [samples])
+
+
+def told_apart(tensors: Sequence[Tensor]) -> Streams:
+    """Return streams as picture (five axes) and sound."""
     return Streams(
         video=next((stream for stream in tensors if stream.ndim == 5), None),
         audio=next((stream for stream in tensors if stream.ndim != 5), None),

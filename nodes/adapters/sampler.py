@@ -21,7 +21,7 @@ from ...sora_core.sampling.guidance import guide, rescale_contrast
 from ...sora_core.sampling.schedules import Schedule, shift_sigma
 from ...sora_core.types import AVLatent
 from ..host import preview_callback, set_conditioning
-from .latents import FPS, draw_noise, fix_empty, join, streams_of
+from .latents import FPS, draw_noise, fix_empty, streams_of, told_apart
 from .model import AUDIO_SHIFT, FRAME_RATE, SoraModel
 
 FOLLOW = 0.0
@@ -93,8 +93,7 @@ class SolverSampler(comfy.samplers.Sampler):
         shapes = model.latent_shapes or [noise.shape]
 
         def split(packed: Tensor) -> AVLatent:
-            streams = comfy.utils.unpack_latents(packed, shapes) if len(shapes) > 1 else [packed]
-            return AVLatent(*streams_of(join(streams[0], streams[1] if len(streams) > 1 else None)))
+            return AVLatent(*told_apart(comfy.utils.unpack_latents(packed, shapes) if len(shapes) > 1 else [packed]))
 
         def pack(halves: AVLatent) -> Tensor:
             streams = [half for half in halves if half is not None]
