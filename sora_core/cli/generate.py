@@ -111,8 +111,9 @@ def run(args: argparse.Namespace) -> int:
     """Check, load, sample, write, say what was made."""
     started = time.monotonic()
     job = prepare(args)
-    from .device import choose_device
+    from .device import choose_device, share_cores
 
+    share_cores()
     device = choose_device(args.device)
     from ..pipeline import Pipeline
 

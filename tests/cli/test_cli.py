@@ -433,3 +433,15 @@ def test_progress_of_a_resumed_run_tells_its_own_pace(capsys, monkeypatch):
 def test_errors_are_the_parsers_too():
     with pytest.raises(SoraError, match="--help explains"):
         cli.build_parser().parse_args(["generate", "x", "--steps", "many"])
+
+
+def test_waiting_threads_sleep_soon_unless_the_user_says_otherwise(monkeypatch):
+    from sora_core.cli import device
+
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    device.share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == device.SPINS
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    device.share_cores()
+    assert os.environ["GOMP_SPINCOUNT"] == "7"
