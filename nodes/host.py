@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import comfy.model_management
-import comfy.nested_tensor
-import comfy.samplers
 import comfy.utils
 import folder_paths
 import latent_preview
@@ -24,8 +22,6 @@ from torch import Tensor
 __all__ = [
     "ComfyExtension",
     "InputImpl",
-    "NestedTensor",
-    "ProgressBar",
     "Types",
     "check_interrupt",
     "empty_latent",
@@ -39,8 +35,6 @@ __all__ = [
     "ui",
 ]
 
-NestedTensor = comfy.nested_tensor.NestedTensor
-ProgressBar = comfy.utils.ProgressBar
 check_interrupt = comfy.model_management.throw_exception_if_processing_interrupted
 
 MODEL_FOLDERS = ("checkpoints", "diffusion_models")

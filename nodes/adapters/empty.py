@@ -10,7 +10,7 @@ from typing import Any
 from ...sora_core.budget import available_memory, estimate_memory, gibibytes
 from ...sora_core.errors import SoraError
 from ...sora_core.request import ASPECTS, MAX_FPS, MAX_SECONDS, Defaults, size_for_aspect
-from ...sora_core.types import AUDIO_CHANNELS, PATCH, VIDEO_CHANNELS, ClipFormat, frames_on_grid
+from ...sora_core.types import AUDIO_CHANNELS, PATCH, VIDEO_CHANNELS, ClipFormat, frames_on_grid, nearest_grid
 from ..host import empty_latent
 from .latents import FPS, FRAMES, join
 from .model import SoraModel
@@ -49,7 +49,7 @@ def size_presets() -> dict[str, tuple[int, int] | None]:
         width, height = size_for_aspect(aspect, TRAINED.width * TRAINED.height)
         named[f"{width}x{height} ({aspect})"] = (width, height)
     for width, height in SORA_SIZES:
-        named[f"{width}x{height} (Sora)"] = (round(width / 16) * 16, round(height / 16) * 16)
+        named[f"{width}x{height} (Sora)"] = (nearest_grid(width), nearest_grid(height))
     named[CUSTOM] = None
     return named
 
@@ -113,17 +113,21 @@ def describe(
         said.append(f"{fps:g} fps")
     if not said:
         return shown
-    shape = ClipFormat(width=width, height=height, frames=frames, fps=fps).latent
-    tokens = shape.frames * (shape.height // PATCH) * (shape.width // PATCH) + shape.audio
-    trained = TRAINED.format.latent
-    usual = trained.frames * (trained.height // PATCH) * (trained.width // PATCH) + trained.audio
     fmt = ClipFormat(width=width, height=height, frames=frames, fps=fps)
+    tokens = _tokens(fmt)
+    usual = _tokens(TRAINED.format)
     return (
         f"{shown}. The shipped model was trained on {TRAINED.width}x{TRAINED.height}, {TRAINED.frames / TRAINED.fps:.1f} s at "
         f"{TRAINED.fps:g} fps, and will draw {', '.join(said)} worse. It takes about {batch * tokens / usual:.1f} times "
         f"the work of a trained clip and {gibibytes(estimate_memory(fmt, batch))} of memory. "
         f"Nearest trained preset: {TRAINED.width}x{TRAINED.height} (1:1), 2 s, {TRAINED.fps:g} fps."
     )
+
+
+def _tokens(fmt: ClipFormat) -> int:
+    """Return how many picture and sound tokens a clip has."""
+    shape = fmt.latent
+    return shape.frames * (shape.height // PATCH) * (shape.width // PATCH) + shape.audio
 
 
 def _other_family(model: Any, fmt: ClipFormat, batch: int) -> Any:
