@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from .types import PATCH, ClipFormat
+from .types import ClipFormat
 
 BASE_BYTES = 450 << 20
 """Resident size of Python, torch, PyAV and the shipped model with a 64x64 clip, measured on Linux at 380 MiB."""
@@ -32,7 +32,7 @@ def estimate_memory(fmt: ClipFormat, variations: int = 1, *, guided: bool = True
     weights on top.
     """
     shape = fmt.latent
-    tokens = shape.frames * (shape.height // PATCH) * (shape.width // PATCH) + shape.audio
+    tokens = shape.video_tokens + shape.audio
     frame = fmt.width * fmt.height
     transformer = tokens * TOKEN_BYTES * variations * (2 if guided else 1)
     decoder = frame * DECODE_PIXEL_BYTES

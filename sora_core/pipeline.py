@@ -31,7 +31,6 @@ from .sampling import (
     token_shift,
 )
 from .types import (
-    PATCH,
     SAMPLES_PER_LATENT,
     SPATIAL_RATIO,
     TEMPORAL_RATIO,
@@ -372,7 +371,7 @@ def _scaled(image: Tensor, width: int, height: int) -> Tensor:
 
 def _tokens(shape: LatentShape, audio: bool) -> int:
     """Return how many picture and sound tokens the clip has."""
-    return shape.frames * (shape.height // PATCH) * (shape.width // PATCH) + (shape.audio if audio else 0)
+    return shape.video_tokens + (shape.audio if audio else 0)
 
 
 def _chunk(height: int, width: int) -> int:

@@ -45,6 +45,11 @@ class LatentShape(NamedTuple):
     width: int
     audio: int
 
+    @property
+    def video_tokens(self) -> int:
+        """Transformer tokens of the picture; each audio latent is one more."""
+        return self.frames * (self.height // PATCH) * (self.width // PATCH)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFormat:

@@ -10,7 +10,7 @@ from typing import Any
 from ...sora_core.budget import available_memory, estimate_memory, gibibytes
 from ...sora_core.errors import SoraError
 from ...sora_core.request import ASPECTS, MAX_FPS, MAX_SECONDS, Defaults, size_for_aspect
-from ...sora_core.types import AUDIO_CHANNELS, PATCH, VIDEO_CHANNELS, ClipFormat, frames_on_grid, nearest_grid
+from ...sora_core.types import AUDIO_CHANNELS, VIDEO_CHANNELS, ClipFormat, frames_on_grid, nearest_grid
 from ..host import empty_latent
 from .latents import FPS, FRAMES, join
 from .model import SoraModel
@@ -126,8 +126,7 @@ def describe(
 
 def _tokens(fmt: ClipFormat) -> int:
     """Return how many picture and sound tokens a clip has."""
-    shape = fmt.latent
-    return shape.frames * (shape.height // PATCH) * (shape.width // PATCH) + shape.audio
+    return fmt.latent.video_tokens + fmt.latent.audio
 
 
 def _other_family(model: Any, fmt: ClipFormat, batch: int) -> Any:
