@@ -120,6 +120,22 @@ class Conditions:
         mask[:, start : start + kept] = 0
         return replace(self, audio=audio, audio_mask=mask)
 
+    def scaled(self, video: float, audio: float) -> Conditions:
+        """Return these conditions with every token's share of the noise times a factor, for a run that starts lower.
+
+        Raises:
+            SoraError: a factor below 1, and no latents to start from.
+        """
+        if video == audio == 1:
+            return self
+        if self.video is None and self.audio is None:
+            raise SoraError("a strength below 1 varies a clip, and none was given; give its latents, or strength 1")
+        return replace(
+            self,
+            video_mask=None if self.video_mask is None else self.video_mask * video,
+            audio_mask=None if self.audio_mask is None else self.audio_mask * audio,
+        )
+
     def to(self, device: torch.device | str) -> Conditions:
         """Return the same conditions as float32 on ``device``."""
 

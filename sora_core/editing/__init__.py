@@ -1,1 +1,1 @@
-"""Sora's editor over any video model: plain functions from films to films (see `maker` for what they ask of a model)."""
+"""Sora's editor over any video model: functions from films to films (`maker` says what they ask of a model)."""

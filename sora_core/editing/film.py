@@ -25,17 +25,17 @@ class Film(Protocol):
     """
 
     @property
-    def fps(self) -> float: ...  # noqa: D102
+    def fps(self) -> float: ...
     @property
-    def num_frames(self) -> int: ...  # noqa: D102
+    def num_frames(self) -> int: ...
     @property
-    def width(self) -> int: ...  # noqa: D102
+    def width(self) -> int: ...
     @property
-    def height(self) -> int: ...  # noqa: D102
+    def height(self) -> int: ...
     @property
-    def sample_rate(self) -> int: ...  # noqa: D102
+    def sample_rate(self) -> int: ...
     @property
-    def channels(self) -> int: ...  # noqa: D102
+    def channels(self) -> int: ...
 
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
         """Yield frames ``start`` to ``stop`` (exclusive; None is the end) as uint8 pieces ``[f, H, W, 3]``."""

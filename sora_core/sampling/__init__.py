@@ -6,7 +6,7 @@ from .denoiser import ModelDenoiser, TextStates, VelocityModel
 from .guidance import Guidance
 from .loop import sample_latents
 from .noise import draw_noise
-from .schedules import Schedule, Sigma, flow_schedule, token_shift
+from .schedules import Schedule, Sigma, flow_schedule, partial_schedule, token_shift
 from .solvers import SOLVERS, Denoiser, StepCallback
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "VelocityModel",
     "draw_noise",
     "flow_schedule",
+    "partial_schedule",
     "sample_latents",
     "token_shift",
 ]

@@ -31,6 +31,10 @@ class Schedule(NamedTuple):
         """Return both levels before step ``step`` (``steps`` gives the last, clean ones)."""
         return Sigma(self.video[step], self.audio[step])
 
+    def from_one(self) -> Schedule:
+        """Return the levels as shares of the first ones, for tokens that carry the first ones in their own level."""
+        return Schedule(*(tuple(level / levels[0] for level in levels) for levels in self))
+
 
 def shift_sigma(t: float, shift: float) -> float:
     """Return ``s t / (1 + (s - 1) t)``: the level ``t`` in [0, 1] moved towards noise by ``shift`` > 0 (1 = as it is).
@@ -66,3 +70,14 @@ def flow_schedule(steps: int, shift: float, audio_shift: float | None = None) ->
         video=tuple(shift_sigma(t, shift) for t in even),
         audio=tuple(shift_sigma(t, audio_shift) for t in even),
     )
+
+
+def partial_schedule(steps: int, shift: float, strength: float) -> Schedule:
+    """Return the last ``steps`` steps of a longer schedule, of which they are the share ``strength``.
+
+    Args:
+        steps, shift: as in `flow_schedule`. strength: in (0, 1]; 1 is the whole schedule.
+    """
+    assert 0 < strength <= 1, strength
+    whole = flow_schedule(max(steps, int(steps / strength)), shift)
+    return Schedule(whole.video[-steps - 1 :], whole.audio[-steps - 1 :])
