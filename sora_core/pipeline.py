@@ -26,7 +26,7 @@ from .sampling import (
     TextStates,
     VelocityModel,
     draw_noise,
-    flow_schedule,
+    partial_schedule,
     sample_latents,
     token_shift,
 )
@@ -166,6 +166,7 @@ class Pipeline:
             seed=request.seed,
             variations=request.variations,
             conditions=self.request_conditions(request, plan.format, conditions),
+            cues=[(start_s, self.encode_prompt([text])) for start_s, text in request.cues],
             callback=callback,
         )
         return [
@@ -199,6 +200,8 @@ class Pipeline:
         seed: int = 0,
         variations: int = 1,
         conditions: Conditions | None = None,
+        strength: float = 1.0,
+        cues: Sequence[tuple[float, TextStates]] = (),
         callback: StepCallback | None = None,
     ) -> AVLatent:
         """Sample clips in latent space.
@@ -209,6 +212,9 @@ class Pipeline:
             negative: what guidance leads away from; None for the empty prompt.
             seed: of the first variation; the next ones count up.
             conditions: what to keep.
+            strength: share in (0, 1] of the schedule that is run. Below 1 the clip varies the latents of
+                ``conditions``, which must then be those of the whole clip (SDEdit, Meng et al. 2108.01073).
+            cues: further prompts, each with the seconds at which it takes over (see `Request`).
             callback: as in `generate_stream`.
 
         Returns:
@@ -222,18 +228,21 @@ class Pipeline:
         guidance = Guidance(video=plan.guidance, audio=plan.audio_guidance, rescale=plan.guidance_rescale)
         if negative is None and guidance.needs_null:
             negative = self.encode_prompt([""])
+        schedule = partial_schedule(plan.steps, shift, strength)
+        conditions = (conditions or Conditions()).scaled(*schedule.at(0))
         denoiser = ModelDenoiser(
             model=self.dit,
             noise=draw_noise(seed, shape, audio=plan.samples > 0, count=variations, device=self.device),
             text=prompt,
             null=negative,
+            cues=cues,
             guidance=guidance,
-            conditions=(conditions or Conditions()).to(self.device),
+            conditions=conditions.to(self.device),
             fps=plan.format.fps,
             dtype=self.dtype,
         )
-        schedule = flow_schedule(plan.steps, shift)
-        return sample_latents(denoiser, schedule, solver=plan.solver, callback=callback)
+        # Each token runs from the schedule's first level times its mask, so the schedule itself starts at 1.
+        return sample_latents(denoiser, schedule.from_one(), solver=plan.solver, callback=callback)
 
     def request_conditions(self, request: Request, fmt: ClipFormat, conditions: Conditions | None = None) -> Conditions:
         """Add a request's first, last and reference pictures to ``conditions``.

@@ -35,6 +35,7 @@ MAX_SECONDS = 600.0
 MAX_SIZE = 4096
 MAX_VARIATIONS = 64
 MAX_REFERENCES = 2
+MAX_CUES = 8
 MAX_SEED = 2**63 - 1
 """Our own bounds: ten times what serves, and far below what would only fill the memory."""
 
@@ -77,6 +78,7 @@ class Request:
         steps, guidance, guidance_rescale, solver, shift: the sampler. audio_guidance: None follows ``guidance``.
         image, last_image: first and last frame; up to two ``references`` show who or what to use: a path or a uint8
             ``[H, W, 3]`` array. Opaque here.
+        cues: further prompts, each with the second of the clip at which it takes over with a cut: ``(start, text)``.
         still: one frame and no sound.
         audio: False leaves the sound away.
 
@@ -102,6 +104,7 @@ class Request:
     image: object | None = field(default=None, compare=False)
     last_image: object | None = field(default=None, compare=False)
     references: Sequence[object] = field(default=(), compare=False)
+    cues: Sequence[tuple[float, str]] = ()
     still: bool = False
     audio: bool = True
 
@@ -110,7 +113,7 @@ class Request:
         if not self.prompt.strip():
             raise SoraError('the prompt is empty; say what to show, for example "a red ball bounces"')
         try:
-            (self.prompt + self.negative).encode()
+            "".join([self.prompt, self.negative, *(text for _, text in self.cues)]).encode()
         except UnicodeEncodeError:
             raise SoraError("the prompt holds bytes that are no text; write it in UTF-8") from None
         self._check_size()
@@ -174,6 +177,13 @@ class Request:
             raise SoraError(f"{len(self.references)} references are more than {MAX_REFERENCES}; leave some away")
         if self.still and (self.image is not None or self.last_image is not None):
             raise SoraError("a still is one frame, and the image would be all of it; leave away either of them")
+
+        if self.cues and self.still:
+            raise SoraError("a still has no later time for cues to take over at; leave away either of them")
+        check_cue_starts([start for start, _ in self.cues], self.seconds)
+        for start, text in self.cues:
+            if not text.strip():
+                raise SoraError(f"the cue at {start:g} s is empty; say what to show from there on, or leave it away")
 
     def _memory_note(self, joint: str = " and ") -> str:
         """Return ``" and would need about 21.0 GiB of memory"`` for this request, defaults filled in."""
@@ -240,8 +250,30 @@ def resolve(request: Request, defaults: Defaults) -> Plan:
         solver=request.solver or defaults.solver,
         shift=request.shift if request.shift is not None else defaults.shift,
     )
+    check_cue_starts([start for start, _ in request.cues], plan.seconds)
     _check_memory(plan, request.variations)
     return plan
+
+
+def check_cue_starts(starts: Sequence[float], seconds: float | None = None) -> None:
+    """Refuse cues that cannot take over one after another within a clip.
+
+    Args:
+        starts: seconds from the first frame, in the order of the cues. seconds: length of the clip, None if unknown.
+
+    Raises:
+        SoraError: too many of them, or one too early or too late.
+    """
+    if len(starts) > MAX_CUES:
+        raise SoraError(f"{len(starts)} cues are more than {MAX_CUES}; leave some away")
+    before = 0.0
+    for start in starts:
+        if not start > before:
+            after = f"the one before it, at {before:g} s" if before else "the beginning, 0 s"
+            raise SoraError(f"the cue at {start:g} s must start after {after}; give cues in the order of their times")
+        if seconds is not None and not start < seconds:
+            raise SoraError(f"the cue at {start:g} s must start before the clip ends at {seconds:g} s; move it forward")
+        before = start
 
 
 def size_for_aspect(aspect: str, pixels: int) -> tuple[int, int]:

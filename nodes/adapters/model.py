@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ...sora_core.budget import TOKEN_BYTES
 from ...sora_core.checkpoint import read_metadata, read_part
-from ...sora_core.dit import DiT, DiTConfig
+from ...sora_core.dit import Cue, DiT, DiTConfig
 from ...sora_core.errors import SoraError
 from ...sora_core.request import Defaults
 from ...sora_core.sampling.schedules import shift_sigma
@@ -30,6 +30,9 @@ from .latent_format import SoraLatentFormat
 
 REFERENCES = "sora_references"
 """Key of a conditioning that holds reference latents ``[1, 16, 1, h, w]``."""
+
+CUES = "sora_cues"
+"""Key of a conditioning that holds further prompts: ``(seconds, states [1, L, D], mask [1, L])`` each."""
 
 FRAME_RATE = "frame_rate"
 """Key of a conditioning that holds frames per second; core's LTXVConditioning sets the same one."""
@@ -96,6 +99,9 @@ class HostDiT(DiT):
         attention_mask: Tensor | None = None,
         frame_rate: float = Defaults.fps,
         references: Sequence[Tensor] = (),
+        cue_starts: Sequence[float] = (),
+        cue_texts: Sequence[Tensor] = (),
+        cue_masks: Sequence[Tensor] = (),
         **_: object,
     ) -> Tensor | list[Tensor]:
         streams = [x] if isinstance(x, Tensor) else list(x)
@@ -125,6 +131,7 @@ class HostDiT(DiT):
             sigma_audio=shift_sigma(sigma_audio, transformer_options.get(AUDIO_SHIFT, 1.0)),  # type: ignore[arg-type]
             fps=float(frame_rate),
             references=references,
+            cues=[Cue(at, text, mask > 0.5) for at, text, mask in zip(cue_starts, cue_texts, cue_masks, strict=True)],
             options=transformer_options,
         )
         made = [velocity for velocity in velocities if velocity is not None]
@@ -165,6 +172,11 @@ class SoraModel(comfy.model_base.BaseModel):
             out["frame_rate"] = comfy.conds.CONDConstant(float(rate))
         if references := given.get(REFERENCES):
             out["references"] = comfy.conds.CONDList([latent.float() for latent in references])
+        if cues := given.get(CUES):
+            starts, texts, masks = zip(*cues, strict=True)
+            out["cue_starts"] = comfy.conds.CONDConstant(starts)
+            out["cue_texts"] = comfy.conds.CONDList(list(texts))
+            out["cue_masks"] = comfy.conds.CONDList([mask.float() for mask in masks])
         shapes = given.get("latent_shapes")
         packed = shapes is not None and len(shapes) > 1
         if packed:

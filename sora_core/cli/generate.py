@@ -221,7 +221,10 @@ def _sample(pipeline: Pipeline, request: Request) -> list[ClipStream]:
 def _hint(pipeline: Pipeline, request: Request) -> None:
     """Say on stderr which words the model does not know, and what becomes of them."""
     notes: list[str] = []
-    for word, nearest in pipeline.unknown_words(request.prompt):
+    told = dict.fromkeys(
+        pair for text in (request.prompt, *(text for _, text in request.cues)) for pair in pipeline.unknown_words(text)
+    )
+    for word, nearest in told:
         taken = f'takes it for its nearest word, "{nearest}"' if nearest else "knows none like it, so it changes little"
         notes.append(f'"{word}" ({taken})')
     if notes:

@@ -2,6 +2,6 @@
 
 from .attention import explicit, sdpa
 from .config import PRESETS, DiTConfig
-from .model import DiT
+from .model import Cue, DiT
 
-__all__ = ["PRESETS", "DiT", "DiTConfig", "explicit", "sdpa"]
+__all__ = ["PRESETS", "Cue", "DiT", "DiTConfig", "explicit", "sdpa"]

@@ -1,4 +1,4 @@
-"""The joint audio-video diffusion transformer: one packed stream ``[text | references | video | audio]``."""
+"""The joint audio-video diffusion transformer: one packed stream ``[text | cues | references | video | audio]``."""
 
 # B batch, C channels, T latent frames, H W latent cells, h w tokens, A audio latents, L text tokens, N tokens, D width
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,12 +20,23 @@ from .config import DiTConfig
 from .modulation import AUDIO, TEXT, VIDEO, Modulation, modulate
 from .rope import Place, layout_positions, rotary_table
 
-KEPT_LAYOUTS = 8
+KEPT_LAYOUTS = 16
 """Rotary tables kept per model: one per size and length in use."""
 
 Velocities = tuple[Tensor | None, Tensor | None]
 ForwardWrapper = Callable[..., Velocities]
 """``(forward, *args, **kwargs) -> velocities``: sees every call, as a host's diffusion-model wrappers do."""
+
+
+class Cue(NamedTuple):
+    """A further prompt that takes over at a time within the clip, the same for the whole batch.
+
+    start_s: seconds from the first frame. text: states ``[B, L, text_width]``; mask: bool ``[B, L]``, as of the prompt.
+    """
+
+    start_s: float
+    text: Tensor
+    mask: Tensor
 
 
 @dataclass
@@ -110,6 +121,7 @@ class DiT(nn.Module):
         sigma_audio: Tensor | None = None,
         fps: float = 12.0,
         references: Sequence[Tensor] = (),
+        cues: Sequence[Cue] = (),
         options: Options | None = None,
     ) -> Velocities:
         """Predict the velocity of the video, the audio, or both.
@@ -124,6 +136,7 @@ class DiT(nn.Module):
             sigma_audio: ``[B, 1]`` or ``[B, A]``.
             fps: pixel frames per second of the video.
             references: up to two clean image latents ``[B, 16, 1, H, W]`` of any even size.
+            cues: prompts that take over later, each at its own time.
             options: handed to the attention function and to `run_block` unread.
 
         Returns:
@@ -142,6 +155,7 @@ class DiT(nn.Module):
             sigma_audio=sigma_audio,
             fps=fps,
             references=references,
+            cues=cues,
             options=options,
         )
 
@@ -160,11 +174,13 @@ class DiT(nn.Module):
         sigma_audio: Tensor | None,
         fps: float,
         references: Sequence[Tensor],
+        cues: Sequence[Cue],
         options: Options | None,
     ) -> Velocities:
         if video is None and audio is None:
             raise SoraError("neither video nor audio latents were given; pass at least one of them")
         parts = [self._text(text, text_mask)]
+        parts += [self._text(cue.text, cue.mask, start_s=cue.start_s) for cue in cues]
         parts += [self._reference(i, latent) for i, latent in enumerate(references)]
         if video is not None:
             parts.append(self._video(video, sigma_video, fps))
@@ -180,11 +196,13 @@ class DiT(nn.Module):
             x_BND = self.run_block(index, x_BND, table_2NP, sizes, modalities, levels, options=options)
         return self._heads(x_BND, parts, levels, video, audio)
 
-    def _text(self, text: Tensor, mask: Tensor) -> Segment:
+    def _text(self, text: Tensor, mask: Tensor, start_s: float | None = None) -> Segment:
         tokens = self.text_in(text)
         tokens = torch.where(mask[..., None], tokens, self.text_pad.to(tokens.dtype))
         clean = torch.zeros(tokens.shape[0], 1, device=tokens.device)
-        return Segment(tokens, clean, Place("text", tokens.shape[1]), TEXT)
+        count = tokens.shape[1]
+        place = Place("text", count) if start_s is None else Place("cue", count, start_s=start_s)
+        return Segment(tokens, clean, place, TEXT)
 
     def _reference(self, index: int, latent: Tensor) -> Segment:
         tokens = self.video_in(self._patchify(latent)[0])

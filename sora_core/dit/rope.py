@@ -21,6 +21,10 @@ TEXT_STEP_S = -1 / 32
 REFERENCE_STEP_S = -4.0
 """Text sits before the clip, reference r four seconds times r + 1 before it, so that neither meets the clip."""
 
+CUE_SIDE = 16.0
+"""Place of a cue's tokens on both spatial axes: outside every frame (our decision: no new weights, and a clip without
+cues stays as it was)."""
+
 
 def video_positions(frames: int, height: int, width: int, fps: float, device: torch.device | str) -> Tensor:
     """Return the place of each video token.
@@ -63,12 +67,19 @@ def text_positions(count: int, device: torch.device | str) -> Tensor:
     return _line((TEXT_START_S + TEXT_STEP_S * order) / TIME_UNIT)
 
 
+def cue_positions(count: int, start_s: float, device: torch.device | str) -> Tensor:
+    """Return ``[count, 3]``: the text of a cue runs backwards from the time at which it takes over."""
+    order = torch.arange(count, device=device, dtype=torch.float32)
+    t = (start_s + TEXT_STEP_S * order) / TIME_UNIT
+    return torch.stack([t, torch.full_like(t, CUE_SIDE), torch.full_like(t, CUE_SIDE)], -1)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where the tokens of one segment are; a sequence of these is a layout.
 
-    kind: ``text``, ``reference``, ``video`` or ``audio``. frames: latent frames, or the count of a line of tokens.
-    height, width: tokens. fps: of a video. order: of a reference.
+    kind: ``text``, ``cue``, ``reference``, ``video`` or ``audio``. frames: latent frames, or the count of a line of
+    tokens. height, width: tokens. fps: of a video. order: of a reference. start_s: of a cue, seconds.
     """
 
     kind: str
@@ -77,6 +88,7 @@ class Place:
     width: int = 1
     fps: float = 0.0
     order: int = 0
+    start_s: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -87,6 +99,8 @@ class Place:
         """Return float32 ``[count, 3]``."""
         if self.kind == "text":
             return text_positions(self.frames, device)
+        if self.kind == "cue":
+            return cue_positions(self.frames, self.start_s, device)
         if self.kind == "audio":
             return audio_positions(self.frames, device)
         if self.kind == "reference":

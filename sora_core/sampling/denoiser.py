@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditioning import Conditions, HeldHalf
+from ..dit import Cue
 from ..types import AVLatent
 from .guidance import Guidance, guide, rescale_contrast
 from .schedules import Sigma
@@ -40,11 +41,13 @@ class VelocityModel(Protocol):
         sigma_audio: Tensor | None,
         fps: float,
         references: Sequence[Tensor],
+        cues: Sequence[Cue] = (),
     ) -> tuple[Tensor | None, Tensor | None]:
         """Return ``noise - x0`` for video ``[B, 16, T, H, W]`` and audio ``[B, 32, A, 1]``, None for an absent half.
 
         ``sigma_video`` is ``[B, 1]`` where nothing is kept, ``[B, T]``, or ``[B, T, H, W]`` where levels differ within
         a frame; ``sigma_audio`` is ``[B, 1]`` or ``[B, A]``. ``references`` are ``[B, 16, 1, h, w]`` each.
+        ``cues`` is left out where there are none.
         """
         ...
 
@@ -58,6 +61,8 @@ class ModelDenoiser:
         noise: the clip's starting noise; gives batch, sizes and device.
         text: the prompt.
         null: the negative or empty prompt; needed where ``guidance.needs_null``.
+        cues: further prompts, each with the seconds at which it takes over; the pass without the prompt has ``null``
+            in the place of each.
         guidance: scales; where all are 1 the pass without the prompt is left out.
         conditions: what to keep.
         fps: frames per second, for the model's clock.
@@ -71,6 +76,7 @@ class ModelDenoiser:
     noise: AVLatent
     text: TextStates
     null: TextStates | None = None
+    cues: Sequence[tuple[float, TextStates]] = ()
     guidance: Guidance = field(default_factory=Guidance)
     conditions: Conditions = field(default_factory=Conditions)
     fps: float = 12.0
@@ -124,11 +130,13 @@ class ModelDenoiser:
     ) -> tuple[AVLatent, AVLatent]:
         """Return the model's velocities with and without the prompt (the same pair where guidance is off)."""
         batch = len(_given(x.audio if x.video is None else x.video))
-        prompts = [self.text]
-        if self.null is not None and self.guidance.needs_null:
-            prompts.append(self.null)
-        text = _join_texts(prompts, batch)
-        passes = len(prompts)
+        null = [self.null] if self.null is not None and self.guidance.needs_null else []
+        text = _join_texts([self.text, *null], batch)
+        passes = 1 + len(null)
+        cues: list[Cue] = []
+        for start_s, prompt in self.cues:
+            states, mask = _join_texts([prompt, *null], batch)
+            cues.append(Cue(start_s, states.to(self.dtype), mask))
 
         def repeated(tensor: Tensor | None, dtype: torch.dtype) -> Tensor | None:
             if tensor is None:
@@ -144,6 +152,7 @@ class ModelDenoiser:
             sigma_audio=repeated(_by_token(sigma_audio), torch.float32),
             fps=self.fps,
             references=[_given(repeated(reference, self.dtype)) for reference in self.conditions.references],
+            **({"cues": cues} if cues else {}),
         )
         video = None if video is None else video.float()
         audio = None if audio is None else audio.float()

@@ -18,8 +18,8 @@ from ..world.captions import caption
 from ..world.spec import Attributes
 from .concepts import teach_words
 from .ema import EMA
-from .encoded import RenderBeside
-from .flow import DiTStageConfig, Generator, Told, encode_padded, flow_loss
+from .encoded import ENCODE_BATCH, KINDS, RenderBeside, Work, first_pixel_frame
+from .flow import DiTStageConfig, Generator, Told, ToldCue, encode_padded, flow_loss
 from .latents import LatentBatch, LatentPool
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
@@ -39,6 +39,9 @@ PLAIN = (
 )
 """First and last layers and the modulation stay with AdamW, as Muon's authors advise."""
 
+LAYOUTS = ("image", "silent", "references", "cut", "later")
+"""Tasks of a whole step, each with its share in `TaskMix`."""
+
 LENGTHS = ("short", "medium", "medium", "dense")
 NAMING = ("medium", "dense")
 TEACH_BATCH = 128
@@ -56,6 +59,7 @@ class DiTTrainer:
         config: how to train. folder: where state and log are written; a state found there is continued.
         text, dit: new or loaded models, on the pool's device. tokenizer: of the text encoder.
         pool: training clips. validation: unseen clips.
+        later, cut: pools of those kinds (see `encoded.KINDS`), or None to leave their steps out.
 
     Raises:
         SoraError: the state in ``folder`` belongs to a model of other sizes.
@@ -71,9 +75,12 @@ class DiTTrainer:
         tokenizer: Tokenizer,
         pool: LatentPool,
         validation: LatentPool,
+        later: LatentPool | None = None,
+        cut: LatentPool | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.tokenizer, self.pool, self.validation = tokenizer, pool, validation
+        self.pools = {pool.encoder.kind: pool for pool in (pool, later, cut) if pool is not None}
         self.device = pool.device
         self.models = Generator(text, dit)
         text.table_noise = config.table_noise
@@ -106,10 +113,15 @@ class DiTTrainer:
         config = self.config
         if config.threads:
             torch.set_num_threads(config.threads)
-        self.pool.refresh(max(0, config.start - len(self.pool)))
+        shares = self._render_shares()
+        for kind, pool in self.pools.items():
+            pool.refresh(max(ENCODE_BATCH, int(config.start * shares[kind])) - len(pool))
         self.validation.refresh(max(0, VALIDATION_CLIPS - len(self.validation)))
-        beside = RenderBeside(self.pool.encoder, self.pool.next_seed) if self.device.type == "cpu" else None
-        owed = 0
+        beside = None
+        if self.device.type == "cpu":
+            works = [Work(pool.encoder, pool.next_seed, shares[kind]) for kind, pool in self.pools.items()]
+            beside = RenderBeside(works)
+        owed = dict.fromkeys(self.pools, 0.0)
         began, spent, first = time.monotonic(), self.minutes, self.clips
         measured = saved = began
         if self.step == 0 and config.words > 0:
@@ -118,13 +130,7 @@ class DiTTrainer:
         since = 0
         try:
             while self.minutes < config.minutes:
-                if beside is None:
-                    self.pool.refresh(config.refresh)
-                else:
-                    owed += config.refresh
-                    while owed > 0 and (made := beside.ready()) is not None:
-                        self.pool.keep(made)
-                        owed -= len(made.attributes)
+                self._renew(owed, beside)
                 terms = self._train_step()
                 for name in totals:
                     totals[name] += float(terms[name])
@@ -157,9 +163,32 @@ class DiTTrainer:
             self.save()
         return self.measure()
 
+    def _render_shares(self) -> dict[str, float]:
+        """Return how much of the rendering each kind of clip gets: as much as of the steps."""
+        mix = self.config.mix
+        others: dict[str, float] = {kind: getattr(mix, kind) for kind in self.pools if kind != "plain"}
+        return {"plain": 1 - sum(others.values())} | others
+
+    def _renew(self, owed: dict[str, float], beside: RenderBeside | None) -> None:
+        """Put a step's worth of new clips into the pools; ``owed`` counts those of each kind that are due."""
+        refresh, shares = self.config.refresh, self._render_shares()
+        for kind in owed:
+            owed[kind] += refresh * shares[kind]
+        if beside is None:
+            for kind, pool in self.pools.items():
+                # A few clips at a time would keep a GPU waiting.
+                if owed[kind] >= refresh:
+                    pool.refresh(refresh)
+                    owed[kind] -= refresh
+            return
+        while sum(owed.values()) > 0 and (made := beside.ready()) is not None:
+            self.pools[made.kind].keep(made)
+            owed[made.kind] -= len(made.attributes)
+
     def save(self) -> None:
         """Write the state."""
-        place = {"step": self.step, "clips": self.clips, "minutes": self.minutes, "next_seed": self.pool.next_seed}
+        seeds = {kind: pool.next_seed for kind, pool in self.pools.items()}
+        place = {"step": self.step, "clips": self.clips, "minutes": self.minutes, "next_seeds": seeds}
         sizes = {"dit": self.models.dit.config.to_dict(), "text": self.models.text.config.to_dict()}
         save_state(
             self.path, self.models, self.ema, self.optimizer, place | {"sizes": sizes, "stage": self.config.to_dict()}
@@ -173,15 +202,17 @@ class DiTTrainer:
             )
         load_state(self.path, self.models, self.ema, self.optimizer)
         self.step, self.clips, self.minutes = kept["step"], kept["clips"], kept["minutes"]
-        self.pool.next_seed = kept["next_seed"]
+        seeds = kept.get("next_seeds") or {"plain": kept["next_seed"]}
+        for kind, seed in seeds.items():
+            if kind in self.pools:
+                self.pools[kind].next_seed = seed
 
     def _teach_words(self) -> None:
         def draw() -> tuple[Tensor, Tensor, list[Attributes]]:
             shown = self.pool.draw(TEACH_BATCH, self.generator).attributes
             lengths = torch.randint(2, (len(shown),), generator=self.generator).tolist()
             prompts = [caption(a, NAMING[i], self.generator) for a, i in zip(shown, lengths, strict=True)]
-            tokens = self.models.text.config.max_tokens
-            return *encode_padded(self.tokenizer, prompts, tokens, self.device), shown
+            return *self._encoded(prompts), shown
 
         seconds = min(self.config.words, 3.0 * self.config.minutes)
         loss = teach_words(self.models.text, self.models.concepts, draw, seconds=seconds)
@@ -191,8 +222,9 @@ class DiTTrainer:
         config = self.config
         self.models.train()
         self.optimizer.set_scale(decay_schedule(self.minutes, config.minutes, decay=config.decay))
-        batch = self.pool.draw(config.batch, self.generator)
-        terms = self._loss(batch)
+        layout = self._layout()
+        batch = self.pools.get(layout, self.pool).draw(config.batch, self.generator)
+        terms = self._loss(batch, layout)
         terms["loss"].backward()
         norm = torch.nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
         if torch.isfinite(norm):
@@ -203,13 +235,21 @@ class DiTTrainer:
         self.clips += config.batch
         return {name: value.detach() for name, value in terms.items()}
 
-    def _loss(self, batch: LatentBatch) -> dict[str, Tensor]:
-        """Draw the step's layout, tasks and noise, and return the loss with its parts."""
+    def _layout(self) -> str:
+        """Draw what the step's clips have in common: a task of `LAYOUTS`, or joint."""
+        roll = float(torch.rand((), generator=self.generator))
+        for name in LAYOUTS:
+            roll -= getattr(self.config.mix, name)
+            if roll < 0:
+                return "joint" if name in KINDS and name not in self.pools else name
+        return "joint"
+
+    def _loss(self, batch: LatentBatch, layout: str) -> dict[str, Tensor]:
+        """Draw the tasks and noise of a step, and return the loss with its parts."""
         mix, generator = self.config.mix, self.generator
-        roll = float(torch.rand((), generator=generator))
-        image = roll < mix.image
-        silent = image or roll < mix.image + mix.silent
-        with_reference = not silent and roll < mix.image + mix.silent + mix.references
+        if layout == "later":
+            mix = mix.of_later
+        image, with_reference = layout == "image", layout == "references"
         if image:
             batch.video, batch.actor = batch.video[:, :, :1], batch.actor[:, :1]
         size, frames, sound = batch.video.shape[0], batch.video.shape[2], batch.audio.shape[2]
@@ -221,16 +261,18 @@ class DiTTrainer:
             levels.audio = shift_level(level, mix.shift**-0.5).expand(-1, sound)
             levels.tail = torch.zeros(size, dtype=torch.bool)
         references = self._references(batch, generator) if with_reference else ()
+        told, cues = self._text(batch, reference=with_reference)
         return flow_loss(
             self.models,
             batch,
             levels.to(self.device),
-            self._text(batch.attributes, reference=with_reference),
+            told,
             fps=self.pool.fmt.fps,
             references=references,
-            silent=silent,
+            silent=layout in ("image", "silent"),
             generator=generator,
             config=self.config,
+            cues=cues,
         )
 
     def _references(self, batch: LatentBatch, generator: torch.Generator) -> tuple[Tensor, ...]:
@@ -239,19 +281,31 @@ class DiTTrainer:
             return (first,)
         return (first, self.pool.first_frames(batch.second_reference))
 
-    def _text(self, shown: list[Attributes], *, reference: bool) -> Told:
+    def _text(self, batch: LatentBatch, *, reference: bool) -> tuple[Told, tuple[ToldCue, ...]]:
+        """Return the captions, and those of what follows a cut; a clip told nothing is told nothing of either."""
         generator, mix = self.generator, self.config.mix
         prompts: list[str] = []
         named: list[bool] = []
-        for attributes in shown:
+        for attributes in batch.attributes:
             dropped, which, unnamed = torch.rand(3, generator=generator).tolist()
             length = LENGTHS[int(which * len(LENGTHS))]
             pointing = reference and unnamed < 0.6
             told = caption(attributes, length, generator, reference=pointing)
             prompts.append("" if dropped < mix.drop_text else told)
             named.append(dropped >= mix.drop_text and length != "short" and not pointing)
-        ids, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
-        return Told(ids, mask, named)
+        told = Told(*self._encoded(prompts), named)
+        if not batch.second:
+            return told, ()
+        lengths = torch.randint(len(LENGTHS), (len(prompts),), generator=generator).tolist()
+        then = [
+            caption(shot.attributes, LENGTHS[which], generator) if prompt else ""
+            for prompt, shot, which in zip(prompts, batch.second, lengths, strict=True)
+        ]
+        start_s = first_pixel_frame(batch.second[0].frame) / self.pool.fmt.fps
+        return told, (ToldCue(start_s, *self._encoded(then)),)
+
+    def _encoded(self, prompts: list[str]) -> tuple[Tensor, Tensor]:
+        return encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
 
     @torch.no_grad()
     def measure(self) -> dict[str, float]:
@@ -261,8 +315,7 @@ class DiTTrainer:
         batch = self.validation.rows(rows, torch.Generator().manual_seed(0))
         generator = torch.Generator().manual_seed(1)
         prompts = [caption(a, "medium", generator) for a in batch.attributes]
-        ids, mask = encode_padded(self.tokenizer, prompts, self.models.text.config.max_tokens, self.device)
-        told = Told(ids, mask, [True] * len(prompts))
+        told = Told(*self._encoded(prompts), [True] * len(prompts))
         sums = {"video": 0.0, "audio": 0.0, "concepts": 0.0}
         # Another batch size would be compiled anew, for a few calls.
         with self.ema.swapped(), torch.compiler.set_stance("force_eager"):

@@ -21,8 +21,9 @@ from ..errors import SoraError
 from ..pixels import to_signed
 from ..types import PATCH, SAMPLE_RATE, SAMPLES_PER_LATENT, SPATIAL_RATIO, TEMPORAL_RATIO, ClipFormat
 from ..video_vae import VideoVAE
-from ..world.render import WorldBatch, render
-from ..world.sample import sample_attributes
+from ..world.cuts import splice
+from ..world.render import WorldBatch, join, render
+from ..world.sample import sample_attributes, sample_second_shot
 from ..world.spec import LEVELS, Attributes
 
 LATENTS_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_LATENT
@@ -34,8 +35,29 @@ WAITING = 12
 """Batches that a process renders ahead."""
 
 
+KINDS = ("plain", "later", "cut")
+"""Whole motions from their beginning; windows that begin later in a motion; two shots with a cut between them."""
+
+LATER = (0.3, 6.0)
+"""Seconds of a motion that have gone by where a later window begins."""
+
+FIRST_CUT = 2
+LAST_SHOT = 2
+"""Latent frames that the first shot has at least, and the last."""
+
+SECOND_SEEDS = 1 << 40
+"""Added to a clip's seed for the chances of its second shot."""
+
+
+class Shot(NamedTuple):
+    """What follows a cut. frame: latent frame that it begins with; attributes: what it shows."""
+
+    frame: int
+    attributes: Attributes
+
+
 class EncodedClips(NamedTuple):
-    """Clips as `LatentPool` keeps them, bfloat16; see `latents.LatentBatch` for the shapes."""
+    """Clips of one kind as `LatentPool` keeps them, bfloat16; see `latents.LatentBatch` for the shapes."""
 
     video: Tensor
     tail: Tensor
@@ -43,6 +65,8 @@ class EncodedClips(NamedTuple):
     actor: Tensor
     strike: Tensor
     attributes: list[Attributes]
+    kind: str = "plain"
+    second: Sequence[Shot] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +76,7 @@ class ClipEncoder:
     Args:
         video_vae, audio_vae: frozen, on ``device``.
         level: of the world. fmt: size and length. split: of the attributes, as in `sample_attributes`.
+        kind: one of `KINDS`.
     """
 
     video_vae: VideoVAE
@@ -60,12 +85,32 @@ class ClipEncoder:
     fmt: ClipFormat
     split: str
     device: torch.device
+    kind: str = "plain"
 
     def make(self, seeds: Sequence[int]) -> EncodedClips:
         """Return the clips of these seeds."""
-        level = LEVELS[self.level]
-        shown = [sample_attributes(level, torch.Generator().manual_seed(seed), self.split) for seed in seeds]
-        return self.encode(render(shown, list(seeds), self.fmt, self.device))
+        level, given = LEVELS[self.level], list(seeds)
+        dice = [torch.Generator().manual_seed(seed) for seed in given]
+        shown = [sample_attributes(level, generator, self.split) for generator in dice]
+        if self.kind == "later":
+            # Squared, so that more of them begin while there is still something going on.
+            gone = [float(torch.rand((), generator=generator)) ** 2 for generator in dice]
+            starts = [LATER[0] + (LATER[1] - LATER[0]) * share for share in gone]
+            made = self.encode(render(shown, given, self.fmt, self.device, starts=starts))
+            return made._replace(kind=self.kind)
+        first = render(shown, given, self.fmt, self.device)
+        if self.kind == "plain":
+            return self.encode(first)
+        then = [sample_second_shot(a, level, generator, self.split) for a, generator in zip(shown, dice, strict=True)]
+        second = render(then, [seed + SECOND_SEEDS for seed in given], self.fmt, self.device)
+        cuts = [cut_frame(seed, self.fmt.latent.frames) for seed in given]
+        clips = [
+            splice(one, two, first_pixel_frame(cut), self.fmt.fps)
+            for one, two, cut in zip(first.split(), second.split(), cuts, strict=True)
+        ]
+        return self.encode(join(clips))._replace(
+            kind=self.kind, second=[Shot(cut, attributes) for cut, attributes in zip(cuts, then, strict=True)]
+        )
 
     @torch.no_grad()
     def encode(self, batch: WorldBatch) -> EncodedClips:
@@ -79,21 +124,29 @@ class ClipEncoder:
         return EncodedClips(*(tensor.bfloat16() for tensor in kept), attributes=batch.attributes)
 
 
+class Work(NamedTuple):
+    """What a process beside is to render: with which encoder (on the CPU), from which seed on, and how much of it."""
+
+    encoder: ClipEncoder
+    first_seed: int
+    share: float
+
+
 class RenderBeside:
     """Render clips ahead in a process of its own, on one CPU core beside the training step.
 
     A thread would share Python's lock with the step: measured, 2 clips a second against 40.
 
     Args:
-        encoder: on the CPU. first_seed: of the first clip.
+        works: kinds of clips, made in turns by their shares.
     """
 
-    def __init__(self, encoder: ClipEncoder, first_seed: int) -> None:
+    def __init__(self, works: Sequence[Work]) -> None:
         context: Any = torch.multiprocessing.get_context("spawn")
         self._clips = context.Queue(maxsize=WAITING)
         self._stop = context.Event()
         self._process = context.Process(
-            target=_render_on, args=(encoder, first_seed, self._clips, self._stop), name="sora-render", daemon=True
+            target=_render_on, args=(works, self._clips, self._stop), name="sora-render", daemon=True
         )
         self._process.start()
 
@@ -120,13 +173,18 @@ class RenderBeside:
         self._clips.close()
 
 
-def _render_on(encoder: ClipEncoder, seed: int, clips: Any, stop: Event) -> None:  # noqa: ANN401
+def _render_on(works: Sequence[Work], clips: Any, stop: Event) -> None:  # noqa: ANN401
     """Render until stopped; an interrupt is the training process's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    seeds = [work.first_seed for work in works]
+    owed = [0.0] * len(works)
     while not stop.is_set():
-        made = encoder.make(range(seed, seed + ENCODE_BATCH))
-        seed += ENCODE_BATCH
+        owed = [debt + work.share for debt, work in zip(owed, works, strict=True)]
+        turn = owed.index(max(owed))
+        owed[turn] -= sum(work.share for work in works)
+        made = works[turn].encoder.make(range(seeds[turn], seeds[turn] + ENCODE_BATCH))
+        seeds[turn] += ENCODE_BATCH
         while not stop.is_set():
             try:
                 clips.put(made, timeout=0.5)
@@ -135,6 +193,21 @@ def _render_on(encoder: ClipEncoder, seed: int, clips: Any, stop: Event) -> None
                 continue
     # What nobody takes must not keep the process from ending.
     clips.cancel_join_thread()
+
+
+def can_cut(frames: int) -> bool:
+    """Say whether a clip of so many latent frames is long enough for two shots."""
+    return frames >= FIRST_CUT + LAST_SHOT
+
+
+def cut_frame(seed: int, frames: int) -> int:
+    """Return the latent frame that the second shot of a clip begins with: clips of neighbouring seeds take turns."""
+    return FIRST_CUT + seed % (frames - FIRST_CUT - LAST_SHOT + 1)
+
+
+def first_pixel_frame(latent_frame: int) -> int:
+    """Return the first of the pixel frames that a latent frame holds."""
+    return max(0, TEMPORAL_RATIO * (latent_frame - 1) + 1)
 
 
 def _actor_tokens(mask_BFHW: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import Config
-from ..dit import DiT
+from ..dit import Cue, DiT
 from ..text import TextEncoder, Tokenizer
 from .concepts import ConceptHeads
 from .latents import LatentBatch
@@ -75,6 +75,14 @@ class Told(NamedTuple):
     named: Sequence[bool]
 
 
+class ToldCue(NamedTuple):
+    """Captions of what follows a cut ``start_s`` seconds into the clips, as `Told`."""
+
+    start_s: float
+    ids: Tensor
+    mask: Tensor
+
+
 class Generator(nn.Module):
     """What is trained together: text encoder and transformer, and the heads that are thrown away afterwards."""
 
@@ -106,6 +114,7 @@ def flow_loss(
     silent: bool,
     generator: torch.Generator,
     config: DiTStageConfig,
+    cues: Sequence[ToldCue] = (),
 ) -> dict[str, Tensor]:
     """Return the flow-matching loss of one batch: mean square error of the velocity where tokens are generated.
 
@@ -114,6 +123,7 @@ def flow_loss(
         told: the captions. fps: pixel frames per second.
         references: clean pictures of the actor ``[B, 16, 1, H, W]``. silent: leave the sound out.
         generator: of the noise, on the CPU. config: weights of the loss.
+        cues: captions of the later shots.
     """
     sigma_video, sigma_audio = levels.video, levels.audio
     clean = batch.video
@@ -138,6 +148,7 @@ def flow_loss(
             sigma_audio=sigma_audio,
             fps=fps,
             references=references,
+            cues=[Cue(cue.start_s, models.text(cue.ids, cue.mask), cue.mask) for cue in cues],
         )
     patch = models.dit.config.patch
     weight = (1 + config.actor * batch.actor).repeat_interleave(patch, -1).repeat_interleave(patch, -2)

@@ -15,7 +15,7 @@ from ..audio_vae import AudioVAE
 from ..types import PATCH, ClipFormat
 from ..video_vae import VideoVAE
 from ..world.spec import Attributes
-from .encoded import ENCODE_BATCH, ClipEncoder, EncodedClips
+from .encoded import ENCODE_BATCH, ClipEncoder, EncodedClips, Shot
 from .video_windows import TRAINING_SEEDS
 
 
@@ -26,7 +26,8 @@ class LatentBatch:
     video: ``[B, 16, T, H, W]``. audio: ``[B, 32, A, 1]``. tail: ``[B, 16, H, W]``, the last frame held still.
     actor: ``[B, T, h, w]`` in [0, 1], share of a token's pixels that the actor covers at some time (largest of them).
     strike: ``[B, A]``, 1 just after a contact. attributes: what each shows. reference,
-    second_reference: rows of clips with the same actor (or the clip itself where there is no other).
+    second_reference: rows of clips with the same actor (or the clip itself where there is no other). second: what
+    follows a cut, empty for clips without one; the cut of all clips is at the same latent frame.
     """
 
     video: Tensor
@@ -37,6 +38,7 @@ class LatentBatch:
     attributes: list[Attributes]
     reference: Tensor
     second_reference: Tensor
+    second: list[Shot]
 
 
 class LatentPool:
@@ -46,7 +48,8 @@ class LatentPool:
         video_vae, audio_vae: frozen, on ``device``.
         level: of the world. fmt: size and length of the clips.
         capacity: clips kept. device: where clips are rendered, encoded and kept.
-        first_seed: of the first clip.
+        first_seed: of the first clip. split: of the attributes, as in `sample_attributes`.
+        kind: one of `encoded.KINDS`.
     """
 
     def __init__(
@@ -60,11 +63,12 @@ class LatentPool:
         device: torch.device | str = "cpu",
         first_seed: int = TRAINING_SEEDS,
         split: str = "train",
+        kind: str = "plain",
     ) -> None:
         self.video_vae, self.audio_vae, self.fmt = video_vae, audio_vae, fmt
         self.capacity, self.device = capacity, torch.device(device)
         self.encoder = ClipEncoder(
-            video_vae=video_vae, audio_vae=audio_vae, level=level, fmt=fmt, split=split, device=self.device
+            video_vae=video_vae, audio_vae=audio_vae, level=level, fmt=fmt, split=split, device=self.device, kind=kind
         )
         self.next_seed = first_seed
         self.count = 0
@@ -76,6 +80,7 @@ class LatentPool:
         self._actor = torch.zeros(capacity, shape.frames, shape.height // PATCH, shape.width // PATCH, **kept)
         self._strike = torch.zeros(capacity, shape.audio, **kept)
         self._attributes: list[Attributes] = []
+        self._second: list[Shot] = []
         self._same: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
 
     def refresh(self, clips: int) -> None:
@@ -95,6 +100,7 @@ class LatentPool:
                 self._attributes[row] = shown
             else:
                 self._attributes.append(shown)
+            self._second[row : row + 1] = made.second[i : i + 1]
             self._same[_actor(shown)].append(row)
             self._video[row], self._tail[row], self._audio[row] = made.video[i], made.tail[i], made.audio[i]
             self._actor[row], self._strike[row] = made.actor[i], made.strike[i]
@@ -105,8 +111,13 @@ class LatentPool:
         return min(self.count, self.capacity)
 
     def draw(self, batch: int, generator: torch.Generator) -> LatentBatch:
-        """Draw clips, each as likely."""
-        return self.rows(torch.randint(len(self), (batch,), generator=generator), generator)
+        """Draw clips, each as likely; of clips with a cut, those that are cut where one of them is."""
+        rows = torch.randint(len(self), (batch,), generator=generator)
+        if self._second:
+            cut = self._second[int(rows[0])].frame
+            alike = torch.tensor([row for row, shot in enumerate(self._second) if shot.frame == cut])
+            rows = alike[rows % len(alike)]
+        return self.rows(rows, generator)
 
     def rows(self, rows: Tensor, generator: torch.Generator) -> LatentBatch:
         """Return the clips in these rows; ``generator`` chooses their references."""
@@ -122,6 +133,7 @@ class LatentPool:
             attributes=shown,
             reference=torch.tensor(first),
             second_reference=torch.tensor(second),
+            second=[self._second[row] for row in rows.tolist()] if self._second else [],
         )
 
     def first_frames(self, rows: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from ..world.captions import known_words
 from ..world.spec import LEVELS
 from .audio_vae import AudioTrainer, AudioTraining, load_audio_vae
 from .dit import VALIDATION_SEED, DiTStageConfig, DiTTrainer
+from .encoded import can_cut
 from .latents import LatentPool
 from .pictures import LOG, draw_curves
 from .samples import audio_sheet, sample_sheet, video_sheet
@@ -161,6 +162,12 @@ def dit_trainer(
         dit.load_state_dict(begun.dit.state_dict())
         text.load_state_dict(begun.text.state_dict())
     made = {"level": level, "fmt": fmt, "device": device}
+    frames, mix = fmt.latent.frames, config.mix
+    more = {
+        kind: LatentPool(video_vae, audio_vae, capacity=max(1, int(config.pool * share)), kind=kind, **made)
+        for kind, share, possible in (("later", mix.later, frames > 1), ("cut", mix.cut, can_cut(frames)))
+        if share > 0 and possible
+    }
     return DiTTrainer(
         config,
         out / "dit",
@@ -169,6 +176,7 @@ def dit_trainer(
         tokenizer=table.tokenizer,
         pool=LatentPool(video_vae, audio_vae, capacity=config.pool, **made),
         validation=LatentPool(video_vae, audio_vae, capacity=64, first_seed=VALIDATION_SEED, split="any", **made),
+        **more,
     )
 
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,37 +20,52 @@ LATENTS_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_LATENT
 class TaskMix(Config):
     """Shares of the tasks, and how noise levels are drawn.
 
-    The first eight are drawn per clip and need not add up to 1. ``references``, ``image`` and ``silent`` change the
-    packed layout, so they are drawn per step, the rest of the steps being joint. Seven clips in ten start from text
-    alone: a given frame shows what the words say, so that only the others teach the words.
+    The first nine are drawn per clip and need not add up to 1. ``references``, ``image``, ``silent`` and ``cut``
+    change the packed layout and ``later`` the clips, so they are drawn per step, the rest of the steps being joint.
+    More than half of the clips start from text alone: a given frame shows what the words say, so that only the others
+    teach the words.
 
     Args:
         text: everything is noise. image_first: the first frame is given. first_last: the last one too.
         extend: one to four latent frames are given, with their sound. video_to_audio, audio_to_video: one half given.
+        backward: one to four are given at the end, with their sound.
         forcing: every latent frame has its own level (diffusion forcing, 2407.01392).
-        loop: both ends given, with sound.
+        loop: one or two latent frames given at both ends, with sound.
         references: one or two pictures of the actor are given. image: a single frame. silent: video without sound.
+        cut: two shots with a cue for the second. later: windows from within a motion, see `of_later`.
         drop_text: share of clips trained with an empty prompt, for guidance.
         shift: of the logit-normal video level; the audio's is its square root.
         shared: share of clips whose audio and video levels come from one draw.
         uniform: share of clips whose levels are uniform, for the ends of the schedule.
     """
 
-    text: float = 0.70
+    text: float = 0.53
     image_first: float = 0.10
     first_last: float = 0.03
-    extend: float = 0.05
-    video_to_audio: float = 0.03
-    audio_to_video: float = 0.03
+    extend: float = 0.10
+    backward: float = 0.03
+    video_to_audio: float = 0.08
+    audio_to_video: float = 0.08
     forcing: float = 0.04
     loop: float = 0.02
     references: float = 0.05
     image: float = 0.06
     silent: float = 0.02
+    cut: float = 0.08
+    later: float = 0.15
     drop_text: float = 0.10
     shift: float = 1.6
     shared: float = 0.6
     uniform: float = 0.1
+
+    @property
+    def of_later(self) -> TaskMix:
+        """Shares for clips that begin within a motion: text alone cannot say when, so that something is always given.
+
+        With the beginning, the end, both or one half given, a clip goes on from where it is.
+        """
+        tasks = {"extend": 0.5, "backward": 0.2, "video_to_audio": 0.08, "audio_to_video": 0.08, "loop": 0.14}
+        return replace(self, **(dict.fromkeys(self.per_clip, 0.0) | tasks))
 
     @property
     def per_clip(self) -> dict[str, float]:
@@ -60,6 +75,7 @@ class TaskMix(Config):
             "image_first",
             "first_last",
             "extend",
+            "backward",
             "video_to_audio",
             "audio_to_video",
             "forcing",
@@ -113,19 +129,20 @@ def draw_levels(batch: int, *, frames: int, audio: int, fps: float, mix: TaskMix
     drawn = torch.multinomial(torch.tensor([shares[n] for n in names]), batch, replacement=True, generator=generator)
     for clip, which in enumerate(drawn.tolist()):
         task = names[which]
-        if task in ("image_first", "first_last", "loop"):
+        if task in ("image_first", "first_last"):
             video[clip, 0] = 0.0
-        if task in ("first_last", "loop"):
+        if task == "first_last":
             video[clip, -1] = 0.0
-            tail[clip] = task == "first_last"
-        if task == "loop":
-            end = _sound_of(1, fps)
-            sound[clip, :end] = 0.0
-            sound[clip, -end:] = 0.0
-        elif task == "extend":
-            kept = int(torch.randint(1, min(4, frames - 1) + 1, (), generator=generator)) if frames > 1 else 0
-            video[clip, :kept] = 0.0
-            sound[clip, : _sound_of(kept, fps)] = 0.0
+            tail[clip] = True
+        if task in ("extend", "backward", "loop"):
+            most = min(2 if task == "loop" else 4, frames - 1)
+            kept = int(torch.randint(1, most + 1, (), generator=generator)) if frames > 1 else 0
+            if kept and task != "backward":
+                video[clip, :kept] = 0.0
+                sound[clip, : _sound_of(kept, fps)] = 0.0
+            if kept and task != "extend":
+                video[clip, -kept:] = 0.0
+                sound[clip, -int(TEMPORAL_RATIO * kept / fps * LATENTS_PER_SECOND) :] = 0.0
         elif task == "video_to_audio":
             video[clip] = 0.0
         elif task == "audio_to_video":

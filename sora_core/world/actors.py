@@ -94,16 +94,17 @@ def bodies(shown: Sequence[Attributes], dice: Dice, aspect: float) -> Body:
     return body([a.object for a in shown], radius, other)
 
 
-def move(shown: Sequence[Attributes], body: Body, dice: Dice, time_F: Tensor) -> Path:
-    """Return where the actors are at ``time_F`` seconds, ``[F]``."""
-    device = time_F.device
-    batch, frames = len(shown), len(time_F)
+def move(shown: Sequence[Attributes], body: Body, dice: Dice, time_BF: Tensor) -> Path:
+    """Return where the actors are at these times, seconds ``[B, F]`` (or ``[1, F]`` for all clips alike)."""
+    device = time_BF.device
+    batch, frames = len(shown), time_BF.shape[1]
+    time_BF = time_BF.expand(batch, -1)
     x, y, angle = (torch.zeros(batch, frames, device=device) for _ in range(3))
     contact_time = torch.full((batch, 16), torch.inf, device=device)
     contact_speed = torch.zeros(batch, 16, device=device)
     other = pivot = None
     for name, index in groups([a.motion for a in shown], device):
-        path = MOTION[name](body.pick(index), dice.pick(index), time_F)
+        path = MOTION[name](body.pick(index), dice.pick(index), time_BF[index])
         x[index], y[index], angle[index] = path.x, path.y, path.angle
         count = path.contact_time.shape[1]
         contact_time[index, :count] = path.contact_time

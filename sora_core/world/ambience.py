@@ -72,7 +72,7 @@ def _running(shown: Sequence[Attributes], body: Body, dice: Dice, samples: int) 
     """Return the loudness of a motor, 0 to 1, ``[N, S]``: it runs while its actor moves or turns."""
     steps = samples * GRID_RATE // SAMPLE_RATE + 2
     grid_G = torch.arange(steps, device=dice.rolls.device, dtype=torch.float32) / GRID_RATE
-    path = move(shown, body, dice, grid_G)
+    path = move(shown, body, dice, grid_G[None])
     way = torch.hypot(path.x.diff(dim=1), path.y.diff(dim=1)) + body.radius[:, None] * path.angle.diff(dim=1).abs()
     gate = (way * GRID_RATE / FULL_MOTOR).clamp(max=1.0)
     # A motor takes 50 ms to start and to stop, so that it makes no onset of its own.

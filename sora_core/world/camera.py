@@ -80,7 +80,7 @@ def to_screen(place_BF2: Tensor, camera_BF3: Tensor, aspect: float) -> Tensor:
 
 
 def camera_path(
-    names: Sequence[str], dice: Dice, *, x_BFN: Tensor, radius_B: Tensor, time_F: Tensor, fmt: ClipFormat
+    names: Sequence[str], dice: Dice, *, x_BFN: Tensor, radius_B: Tensor, time_BF: Tensor, fmt: ClipFormat
 ) -> Tensor:
     """Move the cameras at constant speed so that the actors stay in the frame, or are in it at the start at least.
 
@@ -89,22 +89,22 @@ def camera_path(
         dice: of the clips.
         x_BFN: where the actors of each clip are, frame heights.
         radius_B: of the first actor.
-        time_F: seconds.
+        time_BF: seconds, of every clip or ``[1, F]``; a clip that begins later is seen by a camera under way.
         fmt: size and length.
 
     Returns:
         ``[B, F, 3]``: offset x, offset y (frame heights, what the frame's middle has moved by) and zoom. A still
         camera is at 0, 0, 1. A pan covers `PAN` and a zoom `ZOOM` over the clip, however long it is.
     """
-    device = time_F.device
+    device = time_BF.device
     middle = fmt.width / fmt.height / 2
     way_B = min(1.0, 2 * middle) * dice.between("camera", *PAN)
     pan_B = way_B * torch.tensor([_PAN.get(name, 0.0) for name in names], device=device)
     logs = (math.log(end) for end in ZOOM)
     zoom_B = torch.tensor([_ZOOM.get(name, 0.0) for name in names], device=device) * dice.between("camera", *logs)
-    gone_F = time_F / fmt.seconds - 0.5
-    zoom_BF = (zoom_B[:, None] * gone_F).exp()
-    raw_BF = pan_B[:, None] * gone_F
+    gone_BF = time_BF / fmt.seconds - 0.5
+    zoom_BF = (zoom_B[:, None] * gone_BF).exp()
+    raw_BF = pan_B[:, None] * gone_BF
     # All actors lie in the frame while the offset is between these two, the first one while it is between those.
     room_BF = middle / zoom_BF - radius_B[:, None]
     least = (x_BFN.amax(2) - middle - room_BF - raw_BF).amax(1)

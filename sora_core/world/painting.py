@@ -106,9 +106,9 @@ def paint_string(picture: Tensor, pivot_N2: Tensor, actor: Actor, scenes: Sequen
     return torch.lerp(picture, shade.expand_as(picture), cover[:, :, None])
 
 
-def paint_weather(name: str, picture: Tensor, dice: Dice, time_F: Tensor, still: View) -> Tensor:
+def paint_weather(name: str, picture: Tensor, dice: Dice, time_BF: Tensor, still: View) -> Tensor:
     """Return pictures ``[N, F, 3, H, W]`` with rain or snow in front."""
     weather = WEATHER[name]
-    cover = weather.opacity * weather.cover(still, dice, time_F)
+    cover = weather.opacity * weather.cover(still, dice, time_BF)
     colour = torch.tensor(weather.colour, device=picture.device)[None, None, :, None, None]
     return torch.lerp(picture, colour.expand_as(picture), cover[:, :, None])

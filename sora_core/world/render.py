@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..types import ClipFormat
+from ..types import SAMPLE_RATE, ClipFormat
 from .actors import bodies, first_actor, groups, move, second_actor
 from .ambience import ambience
 from .camera import camera_path, still_view, view_through
@@ -52,12 +52,22 @@ class WorldBatch:
     other_centre: Tensor
     other_radius: Tensor
 
+    def split(self) -> list[WorldBatch]:
+        """Return each clip as a batch of its own."""
+        parts: dict[str, Sequence[Any]] = {}
+        for field in fields(self):
+            held = getattr(self, field.name)
+            parts[field.name] = held.split(1) if isinstance(held, Tensor) else [[value] for value in held]
+        return [WorldBatch(**dict(zip(parts, values, strict=True))) for values in zip(*parts.values(), strict=True)]
+
 
 def render(
     attributes: Sequence[Attributes],
     seeds: Sequence[int],
     fmt: ClipFormat | None = None,
     device: torch.device | str = "cpu",
+    *,
+    starts: Sequence[float] = (),
 ) -> WorldBatch:
     """Render one clip per attributes and seed.
 
@@ -66,6 +76,7 @@ def render(
         seeds: one per clip; places, speeds and textures follow from it, on every device alike.
         fmt: size and length, the same for the whole batch.
         device: where to render.
+        starts: seconds of the motion that have gone by at each clip's first frame; empty for none.
 
     Returns:
         WorldBatch on ``device``.
@@ -73,13 +84,16 @@ def render(
     fmt = fmt or ClipFormat()
     pixels = fmt.width * fmt.height * fmt.frames
     chunk = max(1, CPU_PIXELS // pixels) if torch.device(device).type == "cpu" else len(seeds)
+    begun = list(starts) or [0.0] * len(seeds)
     parts = [
-        _render(list(attributes[i : i + chunk]), seeds[i : i + chunk], fmt, device) for i in range(0, len(seeds), chunk)
+        _render(list(attributes[i : i + chunk]), seeds[i : i + chunk], fmt, device, begun[i : i + chunk])
+        for i in range(0, len(seeds), chunk)
     ]
-    return parts[0] if len(parts) == 1 else _join(parts)
+    return parts[0] if len(parts) == 1 else join(parts)
 
 
-def _join(parts: list[WorldBatch]) -> WorldBatch:
+def join(parts: Sequence[WorldBatch]) -> WorldBatch:
+    """Return the clips of all parts as one batch."""
     return WorldBatch(
         frames=torch.cat([p.frames for p in parts]),
         audio=torch.cat([p.audio for p in parts]),
@@ -96,35 +110,54 @@ def _join(parts: list[WorldBatch]) -> WorldBatch:
     )
 
 
-def _render(shown: list[Attributes], seeds: Sequence[int], fmt: ClipFormat, device: torch.device | str) -> WorldBatch:
+def _render(
+    shown: list[Attributes],
+    seeds: Sequence[int],
+    fmt: ClipFormat,
+    device: torch.device | str,
+    starts: Sequence[float],
+) -> WorldBatch:
     dice = Dice(seeds, device)
     aspect = fmt.width / fmt.height
     body = bodies(shown, dice, aspect)
-    time_F = torch.arange(fmt.frames, device=device, dtype=torch.float32) / fmt.fps
-    path = move(shown, body, dice, time_F)
+    start_B1 = torch.tensor(starts, device=device)[:, None]
+    time_BF = start_B1 + torch.arange(fmt.frames, device=device, dtype=torch.float32) / fmt.fps
+    path = move(shown, body, dice, time_BF)
     x_BFN = path.x[..., None]
     if path.other is not None:
         pairs = torch.tensor([a.motion == "collide" for a in shown], device=device)[:, None]
         x_BFN = torch.stack([path.x, torch.where(pairs, path.other[..., 0], path.x)], -1)
-    camera = camera_path([a.camera for a in shown], dice, x_BFN=x_BFN, radius_B=body.radius, time_F=time_F, fmt=fmt)
-    painted = _paint(shown, body, dice, path=path, camera=camera, time_F=time_F, fmt=fmt)
-    pitch = PITCH_OF_RADIUS / body.radius * torch.tensor([PITCH[a.object] for a in shown], device=device)
-    audio = impacts(path.contact_time, path.contact_speed, pitch, [a.material for a in shown], fmt.samples)
-    under = ambience(shown, body, dice, fmt.samples)
+    camera = camera_path([a.camera for a in shown], dice, x_BFN=x_BFN, radius_B=body.radius, time_BF=time_BF, fmt=fmt)
+    painted = _paint(shown, body, dice, path=path, camera=camera, time_BF=time_BF, fmt=fmt)
+    heard = path.contact_time - start_B1
     return WorldBatch(
         frames=(painted.picture * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2),
-        audio=audio if under is None else (audio + under).clamp(-1.0, 1.0),
+        audio=_sound(shown, body, dice, path, samples=fmt.samples, starts=starts),
         mask=painted.mask,
         centre=torch.stack([path.x, path.y], -1),
         radius=body.radius,
         angle=path.angle,
-        contacts=[times[times < fmt.seconds] for times in path.contact_time],
+        contacts=[times[(times >= 0) & (times < fmt.seconds)] for times in heard],
         attributes=shown,
         camera=camera,
         other_mask=painted.other_mask,
         other_centre=path.other if path.other is not None else torch.zeros_like(camera[..., :2]),
         other_radius=painted.other_radius,
     )
+
+
+def _sound(
+    shown: list[Attributes], body: Body, dice: Dice, path: Path, *, samples: int, starts: Sequence[float]
+) -> Tensor:
+    """Return ``[B, S]``, cut from the sound of the whole motion: what was struck before a clip still rings in it."""
+    device = dice.rolls.device
+    first = [round(start * SAMPLE_RATE) for start in starts]
+    length = samples + max(first)
+    pitch = PITCH_OF_RADIUS / body.radius * torch.tensor([PITCH[a.object] for a in shown], device=device)
+    audio = impacts(path.contact_time, path.contact_speed, pitch, [a.material for a in shown], length)
+    under = ambience(shown, body, dice, length)
+    whole = audio if under is None else (audio + under).clamp(-1.0, 1.0)
+    return torch.stack([track[at : at + samples] for track, at in zip(whole, first, strict=True)])
 
 
 class _Painted(NamedTuple):
@@ -137,7 +170,7 @@ class _Painted(NamedTuple):
 
 
 def _paint(
-    shown: list[Attributes], body: Body, dice: Dice, *, path: Path, camera: Tensor, time_F: Tensor, fmt: ClipFormat
+    shown: list[Attributes], body: Body, dice: Dice, *, path: Path, camera: Tensor, time_BF: Tensor, fmt: ClipFormat
 ) -> _Painted:
     device = dice.rolls.device
     still = still_view(fmt, device)
@@ -160,7 +193,7 @@ def _paint(
     picture, mask = paint_actor(picture, first, view)
     for name, index in groups([a.weather for a in shown], device):
         if name in WEATHER:
-            picture[index] = paint_weather(name, picture[index], dice.pick(index), time_F, still)
+            picture[index] = paint_weather(name, picture[index], dice.pick(index), time_BF[index], still)
     return _Painted(picture, mask, other_mask * (1 - mask) if "collide" in motions else other_mask, other_radius)
 
 

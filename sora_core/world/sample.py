@@ -50,3 +50,19 @@ def _belongs(drawn: Attributes, split: str) -> bool:
     if split == "held_out_pairs":
         return held_out(replace(drawn, other=()))
     return split == "any" or not held_out(drawn)
+
+
+def sample_second_shot(first: Attributes, level: Level, generator: torch.Generator, split: str = "train") -> Attributes:
+    """Draw what follows ``first`` after a cut.
+
+    Half of the time it is the same actor (colour, object and size) in another motion or scene, otherwise all is drawn
+    anew. Arguments as in `sample_attributes`.
+    """
+    same = bool(torch.rand((), generator=generator) < 0.5)
+    while True:
+        drawn = sample_attributes(level, generator, split)
+        if not same:
+            return drawn
+        drawn = replace(drawn, colour=first.colour, object=first.object, size=first.size)
+        if (drawn.motion, drawn.scene) != (first.motion, first.scene) and _belongs(drawn, split):
+            return drawn

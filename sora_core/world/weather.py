@@ -23,7 +23,7 @@ FLAKE_SPACING = 0.44
 
 @dataclass(frozen=True, kw_only=True)
 class Weather:
-    """What falls: its colour (sRGB), its opacity, and its coverage ``(view, dice, time_F) -> [B, F, H, W]``.
+    """What falls: its colour (sRGB), its opacity, and its coverage ``(view, dice, time_BF) -> [B, F, H, W]``.
 
     The view is that of a camera at rest, for what falls before the lens does not follow it.
     """
@@ -65,32 +65,32 @@ def _column(x: Tensor, dice: Dice, width: float) -> tuple[Tensor, Tensor]:
     return place - column, _table(x.device)[:, (column.long() + first) % COLUMNS]
 
 
-def _streaks(view: View, dice: Dice, time_F: Tensor, layer: Layer) -> Tensor:
+def _streaks(view: View, dice: Dice, time_BF: Tensor, layer: Layer) -> Tensor:
     within, (phase, pace, side) = _column(view.x + 0.12 * view.y + layer.side, dice, layer.width)
     aside = (within - 0.25 - 0.5 * side).abs() * layer.width
     thin = ((0.003 - aside) / view.pixel + 0.5).clamp(0.0, 1.0)
-    clock = (time_F + 4 * dice("shower")[:, None])[:, :, None, None]
+    clock = (time_BF + 4 * dice("shower")[:, None])[:, :, None, None]
     # One streak in each column per height of the frame, in the middle of its turn, so that no wrap is seen.
     along = (view.y - clock * layer.speed * (0.85 + 0.3 * pace) + phase) % 1.0
     return thin * ((0.5 * layer.size - (along - 0.5).abs()) / view.pixel + 0.5).clamp(0.0, 1.0)
 
 
-def _flakes(view: View, dice: Dice, time_F: Tensor, layer: Layer) -> Tensor:
+def _flakes(view: View, dice: Dice, time_BF: Tensor, layer: Layer) -> Tensor:
     within, (phase, pace, side) = _column(view.x + layer.side, dice, layer.width)
-    clock = (time_F + 9 * dice("shower")[:, None])[:, :, None, None]
+    clock = (time_BF + 9 * dice("shower")[:, None])[:, :, None, None]
     sway = 0.22 * torch.sin(2.5 * clock + 6.28 * side)
     aside = (within - 0.5 - sway) * layer.width
     along = ((view.y - clock * layer.speed * (0.7 + 0.6 * pace)) / FLAKE_SPACING + phase) % 1.0
     return ((layer.size - torch.hypot(aside, (along - 0.5) * FLAKE_SPACING)) / view.pixel + 0.5).clamp(0.0, 1.0)
 
 
-def _rain(view: View, dice: Dice, time_F: Tensor) -> Tensor:
-    near, far = (_streaks(view, dice, time_F, layer) for layer in RAIN)
+def _rain(view: View, dice: Dice, time_BF: Tensor) -> Tensor:
+    near, far = (_streaks(view, dice, time_BF, layer) for layer in RAIN)
     return torch.maximum(near, 0.7 * far)
 
 
-def _snow(view: View, dice: Dice, time_F: Tensor) -> Tensor:
-    near, far = (_flakes(view, dice, time_F, layer) for layer in SNOW)
+def _snow(view: View, dice: Dice, time_BF: Tensor) -> Tensor:
+    near, far = (_flakes(view, dice, time_BF, layer) for layer in SNOW)
     return torch.maximum(near, 0.8 * far)
 
 

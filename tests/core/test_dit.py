@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sora_core.dit import PRESETS, DiT, DiTConfig, explicit, sdpa
+from sora_core.dit import PRESETS, Cue, DiT, DiTConfig, explicit, sdpa
 from sora_core.dit.flops import TokenCount, count_flops, count_parameters, count_tokens
 from sora_core.dit.rope import (
     REFERENCE_STEP_S,
@@ -220,6 +220,31 @@ def test_references_of_any_size_and_order_count(model, given):
         assert not torch.allclose(a[0], b[0], atol=1e-3)
     alone = {"video": None, "sigma_video": None}
     assert model(**given | alone, references=[first])[1].shape == given["audio"].shape
+
+
+def test_a_cue_is_text_at_its_own_time(model, given):
+    text, mask = torch.randn(2, 4, CONFIG.text_width), torch.ones(2, 4, dtype=torch.bool)
+    plain = model(**given)
+    same(model(**given, cues=[]), plain)
+    early, late = (model(**given, cues=[Cue(start, text, mask)]) for start in (0.25, 0.5))
+    both = model(**given, cues=[Cue(0.25, text, mask), Cue(0.5, text, mask)])
+    for a, b in ((plain, early), (early, late), (both, early)):
+        assert a[0].shape == b[0].shape
+        assert not torch.allclose(a[0], b[0], atol=1e-3)
+        assert not torch.allclose(a[1], b[1], atol=1e-3)
+    for i in range(2):
+        row = slice(i, i + 1)
+        alone = {name: tensor[row] for name, tensor in given.items()}
+        made = model(**alone, cues=[Cue(0.25, text[row], mask[row])])
+        same(made, (early[0][row], early[1][row]))
+    silent = {"audio": None, "sigma_audio": None}
+    assert model(**given | silent, cues=[Cue(0.25, text, mask)])[1] is None
+
+
+def test_a_cue_stands_beside_the_frame_from_its_time_backwards():
+    place_N3 = Place("cue", 3, start_s=0.75).positions("cpu")
+    assert place_N3[:, 0].tolist() == [18.75, 18.75 - 25 / 32, 18.75 - 50 / 32]
+    assert (place_N3[:, 1:] > SQUARE_SIDE).all()
 
 
 def test_bad_calls_are_refused(model, given):

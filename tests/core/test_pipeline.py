@@ -229,6 +229,16 @@ def test_references_keep_their_shape_and_change_the_clip(pipe):
     assert not torch.equal(pipe.generate(request)[0].frames, pipe.generate(wish())[0].frames)
 
 
+def test_a_cue_changes_the_clip_by_its_words_and_its_time(pipe):
+    plain, ball, later, orb = (
+        pipe.generate(wish(cues=cues))[0].frames
+        for cues in ((), ((0.25, "a red ball"),), ((0.5, "a red ball"),), ((0.25, "crimson orb"),))
+    )
+    assert all(not torch.equal(plain, other) for other in (ball, later, orb))
+    assert not torch.equal(ball, later)
+    assert not torch.equal(ball, orb)
+
+
 def test_kept_film_is_extended(pipe):
     before = pipe.sample(pipe.encode_prompt(["a ball"]), resolve(wish(), DEFAULTS))
     longer = wish(seconds=1.3)

@@ -53,6 +53,14 @@ def wish(**settings) -> Request:
         ({"shift": 0.0}, ["shift 0"]),
         ({"guidance_rescale": 2.0}, ["rescale 2"]),
         ({"references": (1, 2, 3)}, ["3 references", "2"]),
+        ({"cues": ((0.0, "a box"),)}, ["cue at 0 s", "after the beginning"]),
+        ({"cues": ((float("nan"), "a box"),)}, ["cue at nan s"]),
+        ({"cues": ((1.0, "a box"), (0.5, "a star"))}, ["cue at 0.5 s", "after the one before it, at 1 s", "order"]),
+        ({"cues": ((1.0, " "),)}, ["cue at 1 s is empty"]),
+        ({"cues": ((3.0, "a box"),), "seconds": 2.0}, ["cue at 3 s", "ends at 2 s"]),
+        ({"cues": tuple((i + 1.0, "a box") for i in range(9))}, ["9 cues", "8"]),
+        ({"cues": ((1.0, "a \udcff"),)}, ["no text"]),
+        ({"cues": ((1.0, "a box"),), "still": True}, ["still"]),
         ({"still": True, "seconds": 2.0}, ["still"]),
         ({"still": True, "image": "x.png"}, ["still"]),
     ],
@@ -61,6 +69,12 @@ def test_bad_values_are_refused_with_a_sentence(settings, words):
     with pytest.raises(SoraError) as caught:
         wish(**settings)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_cue_after_the_default_length_is_refused():
+    assert resolve(wish(cues=((2.0, "a box"),)), DEFAULTS).frames == 25
+    with pytest.raises(SoraError, match=r"cue at 2.5 s must start before the clip ends at 2.08333 s"):
+        resolve(wish(cues=((2.5, "a box"),)), DEFAULTS)
 
 
 def test_defaults_fill_what_is_not_said():

@@ -392,6 +392,29 @@ def test_references_reach_every_sample_and_change_the_result():
     assert not torch.allclose(with_reference.video, without.video, atol=1e-3)
 
 
+def test_a_cue_goes_with_the_prompt_and_gives_way_to_the_null_prompt():
+    class Recorder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.calls = tiny_dit(), []
+
+        def forward(self, *latents, **more):
+            self.calls.append(more)
+            return self.inner(*latents, **more)
+
+    model, then = Recorder(), TextStates(torch.full((1, 2, 8), 2.0), torch.ones(1, 2, dtype=torch.bool))
+    more = {"count": 2, "null": NULL, "guidance": Guidance(video=2.0)}
+    with_cue = sample_latents(denoiser(model, cues=[(0.25, then)], **more), flow_schedule(1, 1.0))
+    (cue,) = model.calls[0]["cues"]
+    assert cue.start_s == 0.25
+    assert torch.equal(cue.text[:2, :2], then.states.expand(2, -1, -1))
+    assert torch.equal(cue.text[2:], NULL.states.expand(2, -1, -1))
+    assert cue.mask.sum(1).tolist() == [2, 2, 3, 3]
+    without = sample_latents(denoiser(model, **more), flow_schedule(1, 1.0))
+    assert "cues" not in model.calls[1]
+    assert not torch.allclose(with_cue.video, without.video, atol=1e-3)
+
+
 def test_variation_alone_equals_the_one_in_a_batch():
     settings = {"text": TEXT, "null": NULL, "guidance": Guidance(video=3.0)}
     model = tiny_dit()

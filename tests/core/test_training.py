@@ -23,14 +23,17 @@ from sora_core.training import audio_vae, dit, run, samples, video_vae, video_wi
 from sora_core.training.audio_vae import AudioTraining
 from sora_core.training.dit import DiTStageConfig
 from sora_core.training.ema import EMA
-from sora_core.training.encoded import ENCODE_BATCH, ClipEncoder, RenderBeside
+from sora_core.training.encoded import ENCODE_BATCH, ClipEncoder, RenderBeside, Work
+from sora_core.training.latents import LatentPool
 from sora_core.training.optim import MuonAdamW, split_parameters
 from sora_core.training.pictures import draw_curves, draw_samples
 from sora_core.training.state import load_state, read_progress, save_state
+from sora_core.training.tasks import TaskMix, draw_levels
 from sora_core.training.video_vae import VideoStageConfig
 from sora_core.training.video_windows import Window, WindowStream
 from sora_core.types import ClipFormat
 from sora_core.video_vae.config import tiny as tiny_video
+from sora_core.world.spec import held_out
 
 SMALL = ClipFormat(width=32, height=32, frames=9, fps=12.0)
 STATES = [f"{stage}/state.safetensors" for stage in run.SHARES]
@@ -160,7 +163,8 @@ def test_unknown_names_are_refused(tmp_path, more, said):
 
 
 def test_the_sheet_shows_unseen_pairs_and_words():
-    from sora_core.evaluation.prompts import group_of, read_prompt
+    from sora_core.evaluation.prompts import group_of
+    from sora_core.world.reading import read_prompt
 
     groups = [group_of(prompt, read_prompt(prompt)) for prompt in samples.PROMPTS]
     assert groups == ["plain"] * 8 + ["held_out_pairs"] * 2 + ["held_out_words"] * 2
@@ -207,24 +211,30 @@ def test_windows_are_the_same_ahead_or_when_asked():
         stream.close()
 
 
-def test_a_process_beside_renders_the_clips_of_the_next_seeds():
-    encoder = ClipEncoder(
+def tiny_encoder(kind: str = "plain", fmt: ClipFormat = SMALL) -> ClipEncoder:
+    torch.manual_seed(0)
+    return ClipEncoder(
         video_vae=video_vae.VideoVAE(tiny_video()).eval(),
         audio_vae=audio_vae.AudioVAE(tiny_audio()).eval(),
         level=1,
-        fmt=SMALL,
+        fmt=fmt,
         split="train",
         device=torch.device("cpu"),
+        kind=kind,
     )
-    beside = RenderBeside(encoder, 5000)
+
+
+def test_a_process_beside_renders_the_kinds_in_turns_each_with_its_next_seeds():
+    works = [Work(tiny_encoder(), 5000, 0.6), Work(tiny_encoder("later"), 7000, 0.4)]
+    beside = RenderBeside(works)
     try:
-        for first in (5000, 5000 + ENCODE_BATCH):
+        for work, first in ((0, 5000), (1, 7000), (0, 5000 + ENCODE_BATCH)):
             until = time.monotonic() + 60
             while (made := beside.ready()) is None and time.monotonic() < until:
                 time.sleep(0.05)
-            asked = encoder.make(range(first, first + ENCODE_BATCH))
+            asked = works[work].encoder.make(range(first, first + ENCODE_BATCH))
             assert made is not None
-            assert made.attributes == asked.attributes
+            assert (made.kind, made.attributes) == (asked.kind, asked.attributes)
             for ours, theirs in zip(made[:5], asked[:5], strict=True):
                 torch.testing.assert_close(ours, theirs, atol=0.02, rtol=0.02)
     finally:
@@ -233,8 +243,75 @@ def test_a_process_beside_renders_the_clips_of_the_next_seeds():
     assert not beside._process.is_alive()
 
 
+def test_clips_with_a_cut_are_trained_pairs_drawn_with_one_time():
+    fmt = ClipFormat(width=32, height=32, frames=25)
+    made = tiny_encoder("cut", fmt).make(range(32))
+    assert [shot.frame for shot in made.second] == [2, 3, 4, 5] * 8
+    pairs = list(zip(made.attributes, (shot.attributes for shot in made.second), strict=True))
+    assert not any(held_out(shown) for pair in pairs for shown in pair)
+    kept = [(a.colour, a.object, a.size) == (b.colour, b.object, b.size) for a, b in pairs]
+    assert 8 <= sum(kept) <= 24
+    assert all((a.motion, a.scene) != (b.motion, b.scene) for (a, b), same in zip(pairs, kept, strict=True) if same)
+    vaes = {"video_vae": tiny_encoder().video_vae, "audio_vae": tiny_encoder().audio_vae}
+    pool = LatentPool(**vaes, level=1, fmt=fmt, capacity=20, kind="cut")
+    pool.keep(made)
+    generator = torch.Generator().manual_seed(0)
+    drawn = [pool.draw(6, generator) for _ in range(20)]
+    assert all(len({shot.frame for shot in batch.second}) == 1 for batch in drawn)
+    assert {batch.second[0].frame for batch in drawn} == {2, 3, 4, 5}
+    # rows that were replaced have their second shots replaced too
+    told = dict(zip(made.attributes, made.second, strict=True))
+    assert all(told[a] == shot for batch in drawn for a, shot in zip(batch.attributes, batch.second, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_the_stage_trains_on_every_kind_of_clip(tmp_path, monkeypatch):
+    made, steps, real = tiny_encoder(), [], dit.flow_loss
+    monkeypatch.setattr(run, "load_vaes", lambda *_: (made.video_vae, made.audio_vae))
+
+    def loss(models, batch, levels, told, **more):
+        steps.append((batch, told, more.get("cues", ())))
+        return real(models, batch, levels, told, **more)
+
+    monkeypatch.setattr(dit, "flow_loss", loss)
+    mix = TaskMix(cut=0.4, later=0.4, image=0.0, silent=0.0, references=0.0, drop_text=0.5)
+    config, fmt = QuickDiT(minutes=0.3, words=0.0, measure_every=100.0, mix=mix), ClipFormat(width=32, height=32)
+
+    def trainer() -> dit.DiTTrainer:
+        return run.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=fmt)
+
+    trainer().run()
+    cut = [step for step in steps if step[0].second]
+    assert len(cut) > 10
+    assert all(cues == () for batch, _, cues in steps if not batch.second)
+    for batch, told, (cue,) in cut:
+        assert cue.start_s == pytest.approx((4 * batch.second[0].frame - 3) / 12)
+        assert torch.equal(cue.mask.any(1), told.mask.any(1))
+    seeds = read_progress(tmp_path / "dit" / "state.safetensors")["next_seeds"]
+    assert seeds.keys() == {"plain", "later", "cut"}
+    assert {kind: pool.next_seed for kind, pool in trainer().pools.items()} == seeds
+    assert min(seeds.values()) >= video_windows.TRAINING_SEEDS + ENCODE_BATCH
+
+
+def test_a_clip_from_within_a_motion_is_always_given_something():
+    mix = TaskMix().of_later
+    levels = draw_levels(400, frames=7, audio=53, fps=12.0, mix=mix, generator=torch.Generator().manual_seed(0))
+    seen, heard = (levels.video == 0).all(1), (levels.audio == 0).all(1)
+    begun, ended = ((levels.video[:, end] == 0) & (levels.audio[:, end] == 0) for end in (0, -1))
+    assert (begun | ended | seen | heard).all()
+    assert not (seen & heard).any()
+    generated = levels.audio[seen]
+    assert generated.min() > 0
+    assert generated.std() > 0.1
+    # one to four latents at either end, or up to two at both
+    given = (levels.video == 0).sum(1)
+    for one, most in ((begun & ~ended, 4), (ended & ~begun, 4), (begun & ended, 2)):
+        assert set(given[one & ~seen].tolist()) == {(2 if most == 2 else 1) * count for count in range(1, most + 1)}
+
+
 def test_a_dead_renderer_is_told():
-    beside = RenderBeside(None, 0)  # type: ignore[arg-type]
+    beside = RenderBeside(None)  # type: ignore[arg-type]
     beside._process.join(timeout=60)
     with pytest.raises(SoraError, match="rendering process ended"):
         beside.ready()

@@ -18,9 +18,10 @@ from sora_core.types import SAMPLE_RATE, ClipFormat
 from sora_core.world import actors, physics
 from sora_core.world.camera import to_screen
 from sora_core.world.captions import LENGTHS, caption
+from sora_core.world.cuts import splice
 from sora_core.world.dice import Dice
 from sora_core.world.physics import Path as Motion
-from sora_core.world.render import WorldBatch, render
+from sora_core.world.render import WorldBatch, join, render
 from sora_core.world.sample import sample_attributes
 from sora_core.world.shapes import SHAPES
 from sora_core.world.spec import (
@@ -74,7 +75,7 @@ def path_of(clips: list[Attributes], aspect: float = 1.0, time: Tensor = FINE) -
     torch.set_default_dtype(torch.float64)
     try:
         body = actors.bodies(clips, dice, aspect)
-        return actors.move(clips, body, dice, time), body
+        return actors.move(clips, body, dice, time[None]), body
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -474,3 +475,47 @@ def test_every_value_is_drawn() -> None:
     for name in ("colour", "object", "size", "motion", "scene", "camera", "material", "weather"):
         values = {"colour": COLOURS, "size": SIZES}.get(name) or getattr(LEVELS[3], f"{name}s", None)
         assert {getattr(clip, name) for clip in clips} == set(values), name
+
+
+# windows and cuts
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_clip_that_starts_later_is_a_slice_of_a_longer_one(level):
+    clips, fmt = drawn(level, 24), ClipFormat(width=32, height=32, frames=13)
+    whole = render(clips, range(24), replace(fmt, frames=49))
+    late = render(clips, range(24), fmt, starts=[1.0, 2.0] * 12)
+    for i, first in enumerate([12, 24] * 12):
+        frames = whole.frames[i, first : first + 13]
+        assert (frames.int() - late.frames[i].int()).abs().max() <= 1
+        at = first * 16000 // 12
+        # a motor fades at the end of what is made of it
+        length = late.audio.shape[1] - 1600
+        torch.testing.assert_close(late.audio[i, :length], whole.audio[i, at : at + length], atol=1e-5, rtol=0)
+        begin, end = first / 12, (first + 13) / 12
+        expected = [time - begin for time in whole.contacts[i].tolist() if begin <= time < end]
+        assert late.contacts[i].tolist() == pytest.approx(expected, abs=1e-5)
+    assert any(len(times) for times in late.contacts)
+
+
+def test_every_part_of_the_world_can_start_later():
+    clips = drawn(3, 60)
+    batch = render(clips, range(60), SMALL, starts=[0.1 * i for i in range(60)])
+    assert torch.isfinite(batch.audio).all()
+    assert torch.isfinite(batch.camera).all()
+
+
+def test_a_cut_shows_two_shots_and_keeps_what_is_true_of_them():
+    fmt = ClipFormat(width=32, height=32, frames=25)
+    clips = drawn(1, 16)
+    first, second = (render(clips, seeds, fmt) for seeds in (range(16), range(100, 116)))
+    both = splice(first, second, 9, fmt.fps)
+    assert torch.equal(both.frames[:, :9], first.frames[:, :9])
+    assert torch.equal(both.frames[:, 9:], second.frames[:, :16])
+    assert torch.equal(both.mask[:, 9:], second.mask[:, :16])
+    assert torch.equal(both.audio[:, :12000], first.audio[:, :12000])
+    assert torch.equal(both.audio[:, 12000:], second.audio[:, : fmt.samples - 12000])
+    for times, before, after in zip(both.contacts, first.contacts, second.contacts, strict=True):
+        rest = [time + 0.75 for time in after.tolist() if time < fmt.seconds - 0.75]
+        assert times.tolist() == pytest.approx([time for time in before.tolist() if time < 0.75] + rest)
+    assert torch.equal(join(both.split()).frames, both.frames)

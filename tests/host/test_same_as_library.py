@@ -17,6 +17,8 @@ DIFFERENT = 30.0
 
 STEPS = 8
 
+CUE = "a small blue box slides to the left on sand"
+
 
 @pytest.fixture(scope="module")
 def library():
@@ -218,3 +220,21 @@ def test_stereo_loses_neither_side(host):
         )
         latents.append(clip.values(latent)["samples"].unbind()[1])
     assert decibels(latents[0], latents[1]) > SAME
+
+
+def test_a_cue_takes_over_as_in_the_library(host, library, same):
+    clip = Clip(host, SHIPPED)
+    cues = host.pack("nodes.adapters.cues")
+    other = clip.add("CLIPTextEncode", text=CUE, clip=clip.clip)
+    first, second, negative = clip.values(clip.positive, other, clip.negative)
+    texts = {
+        "positive": clip.give(cues.set_cues(first, [(0.75, second)])),
+        "negative": clip.give(cues.set_cues(negative, [(0.75, negative)])),
+    }
+    latent = clip.empty(size=64, seconds=2.0)
+    _, images, audio = clip.decode(clip.sora(latent, seed=3, steps=STEPS, cfg=4.0, **texts))
+    frames, sound = made(clip, images, audio)
+    (wanted,) = library.generate(Request(prompt=PROMPT, cues=((0.75, CUE),), seconds=2.0, seed=3, steps=STEPS))
+    same("a cue", frames, sound, wanted)
+    (plain,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    assert decibels(frames, plain.frames.float() / 255, peak=1.0) < DIFFERENT
