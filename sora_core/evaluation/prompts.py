@@ -1,17 +1,15 @@
-"""The prompts of an evaluation, drawn by a seed; and the way back, from a prompt to what it asks for."""
+"""The prompts of an evaluation, drawn by a seed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import torch
 
 from ..world.captions import caption
 from ..world.sample import sample_attributes
-from ..world.spec import DIRECTED, Attributes, Level, held_out
-from ..world.vocabulary import ATTRIBUTE_WORDS, HELD_OUT_WORDS, IMPACT_WORDS, SILENCE_WORDS, split_words
+from ..world.spec import Attributes, Level, held_out
+from ..world.vocabulary import HELD_OUT_WORDS, split_words
 
 GROUPS = ("plain", "held_out_pairs", "held_out_words", "image", "reference")
 """Plain, pairs and words make up the asked number of clips; image and reference come on top."""
@@ -64,32 +62,6 @@ def expected(attributes: Attributes, level: Level) -> dict[str, str]:
     return {name: word for name in level.attributes if (word := getattr(attributes, name))}
 
 
-def read_prompt(prompt: str) -> dict[str, str]:
-    """Return the attributes that a prompt names, in the world's words.
-
-    Args:
-        prompt: any text; the longest phrase of the vocabulary that fits at each word is taken, trained or held out,
-            and the first of each attribute counts.
-    """
-    words = split_words(prompt)
-    phrases, longest = _phrases()
-    found: dict[str, str] = {}
-    place = 0
-    while place < len(words):
-        for length in range(min(longest, len(words) - place), 0, -1):
-            named = phrases.get(tuple(words[place : place + length]))
-            if named is not None:
-                found.setdefault(*named)
-                place += length
-                break
-        else:
-            place += 1
-    found.pop("sound", None)
-    if found.get("motion") not in DIRECTED:
-        found.pop("direction", None)
-    return found
-
-
 def group_of(prompt: str, named: dict[str, str]) -> str:
     """Return the group that a prompt belongs to by its words."""
     if any(word in HELD_OUT_WORDS for word in split_words(prompt)):
@@ -98,23 +70,3 @@ def group_of(prompt: str, named: dict[str, str]) -> str:
         shown = Attributes(colour=named["colour"], object=named["object"], size="medium", motion=named["motion"])
         return "held_out_pairs" if held_out(shown) else "plain"
     return "plain"
-
-
-@lru_cache(maxsize=1)
-def _phrases() -> tuple[dict[tuple[str, ...], tuple[str, str]], int]:
-    """Map the words of each phrase to attribute and value, and tell how many words the longest has."""
-    table: dict[tuple[str, ...], tuple[str, str]] = {}
-
-    def add(texts: Sequence[str], attribute: str, value: str) -> None:
-        for text in texts:
-            table.setdefault(tuple(split_words(text)), (attribute, value))
-
-    # A remark on the sound ("a bright metallic ring") names no object; as a phrase of its own it is read over.
-    for material, remarks in (*IMPACT_WORDS.items(), ("", SILENCE_WORDS)):
-        add(remarks, "sound", material)
-    for attribute, values in ATTRIBUTE_WORDS.items():
-        for value, words in values.items():
-            for text in (value, *words.train, *words.held_out):
-                forms = text.split("/")
-                add(forms[1:] if attribute == "scene" and len(forms) > 1 else forms, attribute, value)
-    return table, max(len(words) for words in table)

@@ -13,13 +13,14 @@ import torch
 
 from ..errors import SoraError
 from ..types import Clip
+from ..world.reading import read_prompt
 from ..world.spec import LEVELS, Level
 from .detector import Detector
 from .figures import Quality, figures
 from .measures import Judged, psnr_db, snr_db
 from .onsets import is_silent
 from .pictures import Showcase
-from .prompts import GROUPS, Case, draw_cases, expected, group_of, read_prompt
+from .prompts import GROUPS, Case, draw_cases, expected, group_of
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline

@@ -15,7 +15,7 @@ from sora_core.evaluation.figures import Quality, figures
 from sora_core.evaluation.identity import identity
 from sora_core.evaluation.measures import Judged, match_onsets, psnr_db, snr_db, synchrony
 from sora_core.evaluation.onsets import find_onsets, is_silent
-from sora_core.evaluation.prompts import GROUPS, draw_cases, expected, group_of, read_prompt
+from sora_core.evaluation.prompts import GROUPS, draw_cases, expected, group_of
 from sora_core.evaluation.report import ROWS, lookup, table
 from sora_core.evaluation.run import evaluate, measure_pipeline, shuffled
 from sora_core.evaluation.tracking import classify
@@ -23,6 +23,7 @@ from sora_core.media.mp4 import write_mp4
 from sora_core.pipeline import Pipeline
 from sora_core.types import SAMPLE_RATE, Clip, ClipFormat
 from sora_core.world.captions import caption
+from sora_core.world.reading import read_prompt
 from sora_core.world.render import render
 from sora_core.world.sample import sample_attributes
 from sora_core.world.spec import FLOOR, GRAVITY, LEVELS, Attributes
