@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from .conditioning import SoraReference
 from .decode import SoraDecode
+from .editing import SoraBlend, SoraConnect, SoraExtend, SoraLoop, SoraRecut, SoraRemix
 from .host import ComfyExtension, io
 from .latent import SoraEmptyLatent, SoraEncode, SoraImageToVideo
 from .loaders import SoraLoader
-from .prompt import SoraPrompt
+from .pins import SoraKeyframes, SoraVariations
+from .prompt import SoraPrompt, SoraPromptExpand
 from .sampling import SoraSampler, SoraSigmas, SoraSolver
+from .sound import SoraFoley, SoraSoundToVideo
 
 
 class SoraExtension(ComfyExtension):
@@ -19,6 +22,7 @@ class SoraExtension(ComfyExtension):
         return [
             SoraLoader,
             SoraPrompt,
+            SoraPromptExpand,
             SoraEmptyLatent,
             SoraImageToVideo,
             SoraEncode,
@@ -27,4 +31,14 @@ class SoraExtension(ComfyExtension):
             SoraSolver,
             SoraSigmas,
             SoraDecode,
+            SoraExtend,
+            SoraLoop,
+            SoraConnect,
+            SoraBlend,
+            SoraRemix,
+            SoraRecut,
+            SoraKeyframes,
+            SoraVariations,
+            SoraFoley,
+            SoraSoundToVideo,
         ]

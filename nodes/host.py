@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import comfy.model_management
 import comfy.utils
@@ -15,12 +16,13 @@ import folder_paths
 import latent_preview
 import node_helpers
 import torch
-from comfy_api.latest import ComfyExtension, InputImpl, Types, io, ui
+from comfy_api.latest import ComfyExtension, Input, InputImpl, Types, io, ui
 from server import PromptServer
 from torch import Tensor
 
 __all__ = [
     "ComfyExtension",
+    "Input",
     "InputImpl",
     "Types",
     "check_interrupt",
@@ -31,6 +33,7 @@ __all__ = [
     "resample",
     "resize",
     "say",
+    "scratch_file",
     "set_conditioning",
     "ui",
 ]
@@ -50,6 +53,13 @@ def model_files() -> dict[str, Path]:
             if path is not None and name.endswith(".safetensors"):
                 found[f"{folder}/{name.replace(chr(92), '/')}"] = Path(path)
     return found
+
+
+def scratch_file(suffix: str) -> Path:
+    """Return a new name in the folder that ComfyUI empties when it starts and when it ends."""
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"sora_{uuid4().hex}{suffix}"
 
 
 def set_conditioning(conditioning: Sequence[Any], values: dict[str, Any]) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adapters.prompts import NO_STYLE, STYLES, account, compose
+from ..sora_core.editing.expand import EXPANSIONS
+from ..sora_core.request import MAX_SEED
+from .adapters.prompts import NO_STYLE, STYLES, account, compose, expand
 from .host import io, say
 
 
@@ -78,3 +80,50 @@ class SoraPrompt(io.ComfyNode):
             subject=subject, action=action, scene=scene, camera=camera, style=style, sound=sound, dialogue=dialogue
         )
         return io.NodeOutput(prompt, ui=say(account(clip, prompt), cls.hidden.unique_id))
+
+
+class SoraPromptExpand(io.ComfyNode):
+    """A few words to a whole prompt."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's inputs and outputs."""
+        return io.Schema(
+            node_id="SoraPromptExpand",
+            display_name="Sora Prompt Expand",
+            category="sora/prompt",
+            description="Write a few words out to a whole prompt. For Sora's own model what is left open is drawn from what it knows; with a text model connected, that one writes.",
+            search_aliases=["prompt enhance", "rewrite prompt", "expansion level"],
+            inputs=[
+                io.String.Input(
+                    "prompt", multiline=True, default="a red ball", tooltip="What is to be seen; it is kept."
+                ),
+                io.Combo.Input(
+                    "length",
+                    options=list(EXPANSIONS),
+                    default="medium",
+                    tooltip="short names little more than is given, medium all of the scene, long the sound and light too.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=MAX_SEED,
+                    control_after_generate=True,
+                    tooltip="Of what is drawn for the rest; the same seed writes the same prompt.",
+                ),
+                io.Clip.Input(
+                    "text_model",
+                    optional=True,
+                    tooltip="A CLIP that can write, as core's Generate Text takes it (Gemma, Qwen). Without one the world of Sora's own model is described.",
+                ),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[io.String.Output(display_name="prompt", tooltip="The whole text, for CLIP Text Encode.")],
+        )
+
+    @classmethod
+    def execute(cls, prompt: str, length: str, seed: int, text_model: Any = None) -> io.NodeOutput:
+        """Write it and show the result."""
+        expanded = expand(prompt, length, seed, text_model)
+        return io.NodeOutput(expanded, ui=say(expanded, cls.hidden.unique_id))

@@ -23,6 +23,7 @@ from ...sora_core.types import AVLatent
 from ..host import preview_callback, set_conditioning
 from .latents import FPS, draw_noise, fix_empty, streams_of, told_apart
 from .model import AUDIO_SHIFT, FRAME_RATE, SoraModel
+from .relay import Low, Relay, split
 
 FOLLOW = 0.0
 """Value of a knob that means: as the model has it."""
@@ -148,34 +149,66 @@ def sample(
     negative: Any,
     latent: Mapping[str, Any],
     run: Run,
+    *,
+    sampler: comfy.samplers.Sampler | None = None,
+    sigmas: Tensor | None = None,
+    low: Low | None = None,
 ) -> dict[str, Any]:
     """Return the LATENT with its samples generated.
+
+    Args:
+        model: the MODEL. positive, negative: CONDITIONING. latent: with a ``noise_mask``, 1 generates and 0 keeps.
+        run: settings. sampler: a SAMPLER in place of the run's solver. sigmas: SIGMAS in place of its steps and shift;
+            of them the share ``run.denoise`` is run. low: a second model for the low noise levels.
 
     Raises:
         SoraError: settings out of range, a model that is not trained for flow matching, or a result that is not finite.
     """
     samples = fix_empty(model, latent["samples"])
     noise = draw_noise(samples, run.seed)
-    sigmas = schedule_of(model, run.steps, run.shift, run.denoise)
-    guider = comfy.samplers.CFGGuider(_guided(model, run))
+    sigmas = schedule_of(model, run.steps, run.shift, run.denoise) if sigmas is None else last_part(sigmas, run.denoise)
     rate = {FRAME_RATE: latent[FPS]} if FPS in latent else {}
-    guider.set_conds(*(set_conditioning(text, rate) if rate else text for text in (positive, negative)))
-    guider.set_cfg(run.cfg)
-    relative = run.shift**-0.5 if run.shift else FOLLOW
-    made = guider.sample(
-        noise,
-        samples,
-        SolverSampler(run.solver, relative),
-        sigmas,
-        denoise_mask=latent.get("noise_mask"),
-        callback=preview_callback(model, len(sigmas) - 1),
-        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-        seed=run.seed,
-    )
+    texts = [set_conditioning(text, rate) if rate else text for text in (positive, negative)]
+    if sampler is None:
+        sampler = SolverSampler(run.solver, run.shift**-0.5 if run.shift else FOLLOW)
+    stages = [(model, sigmas)]
+    if low is not None:
+        sampler = Relay(sampler)
+        stages = list(zip((model, low.model), split(sigmas, low.level), strict=True))
+    callback = preview_callback(model, len(sigmas) - 1)
+    made, done = samples, 0
+    for part, levels in stages:
+        if len(levels) < 2:
+            continue
+        guider = comfy.samplers.CFGGuider(_guided(part, run))
+        guider.set_conds(*texts)
+        guider.set_cfg(run.cfg)
+        made = guider.sample(
+            noise,
+            samples,
+            sampler,
+            levels,
+            denoise_mask=latent.get("noise_mask"),
+            callback=callback if len(stages) == 1 else _counted_on(callback, done, len(sigmas) - 1),
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=run.seed,
+        )
+        done += len(levels) - 1
     for half in streams_of(made):
         if half is not None and not bool(torch.isfinite(half).all()):
             raise SoraError("the result is not finite; lower cfg, or load the model in float32")
     return {**latent, "samples": made.to(comfy.model_management.intermediate_device())}
+
+
+def last_part(sigmas: Tensor, denoise: float) -> Tensor:
+    """Return the last share ``denoise`` in (0, 1] of SIGMAS, at least one step.
+
+    Raises:
+        SoraError: fewer than two noise levels.
+    """
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise SoraError(f"sigmas {list(sigmas.shape)} hold no step; connect two noise levels or more")
+    return sigmas[-(max(1, round((len(sigmas) - 1) * denoise)) + 1) :]
 
 
 def schedule_of(model: Any, steps: int, shift: float = FOLLOW, denoise: float = 1.0) -> Tensor:
@@ -216,7 +249,8 @@ def _guided(model: Any, run: Run) -> Any:
         shapes = given["model"].latent_shapes or [given["input"].shape]
         sigma = given["sigma"].reshape(-1, *[1] * (given["input"].ndim - 1))
         options = given["model_options"]["transformer_options"]
-        mask = options[MASK] if options[MASK] is not None else torch.ones_like(given["input"])
+        # Samplers that are not ours say neither.
+        mask = options[MASK] if options.get(MASK) is not None else torch.ones_like(given["input"])
         parts = (given["cond"] / sigma, given["uncond"] / sigma, given["input"], mask.expand_as(given["input"]))
         streams = zip(*(comfy.utils.unpack_latents(p, shapes) if len(shapes) > 1 else [p] for p in parts), strict=True)
         made = []
@@ -226,7 +260,7 @@ def _guided(model: Any, run: Run) -> Any:
             if scale != 1 and run.rescale:
                 level = sigma.reshape(-1, *[1] * (x.ndim - 1))
                 if x.ndim != 5:
-                    level = shift_sigma(level, options[AUDIO_SHIFT])
+                    level = shift_sigma(level, options.get(AUDIO_SHIFT, 1.0))
                 weight = (generated > 0).to(x)
                 velocity = rescale_contrast(
                     velocity, with_prompt, x, level * generated, weight=weight, share=run.rescale
@@ -239,6 +273,11 @@ def _guided(model: Any, run: Run) -> Any:
     # With a picture's cfg of 1 the host would leave the pass away that the sound still needs.
     changed.set_model_sampler_cfg_function(combine, disable_cfg1_optimization=audio_cfg != 1)
     return changed
+
+
+def _counted_on(callback: Any, done: int, total: int) -> Any:
+    """Return a step callback that goes on counting behind ``done`` steps of ``total``."""
+    return lambda step, clean, x, _: callback(step + done, clean, x, total)
 
 
 def _velocity(

@@ -15,21 +15,12 @@ from ..errors import SoraError
 from .canvas import Canvas, Part
 from .checks import frames_of_seconds, section
 from .conform import RESIZE, alike, on_grid
+from .curve import CURVES, CUSTOM, Curve, check_amount, read_curve
 from .engine import Settings, fill
 from .film import Film, FilmStream
 from .maker import Maker
 
-Curve = tuple[tuple[float, float], ...]
-"""Points (place, influence of the second film), both in [0, 1], places ascending from 0 to 1; straight between."""
-
-CURVES: dict[str, Curve] = {
-    "transition": ((0.0, 0.0), (0.2, 0.0), (0.8, 1.0), (1.0, 1.0)),
-    "mix": ((0.0, 0.5), (1.0, 0.5)),
-    "sample": ((0.0, 0.0), (0.2, 0.0), (0.5, 0.7), (0.8, 0.0), (1.0, 0.0)),
-}
-"""Influence curves by name. Sora had such a choice; its curves were never published, so these are ours."""
-
-CUSTOM = "custom"
+__all__ = ["CURVES", "CUSTOM", "Curve", "Dissolve", "blend", "evenness", "influence_at", "read_curve"]
 
 
 def blend(
@@ -51,7 +42,7 @@ def blend(
     Args:
         maker: the model with the prompt of what lies between.
         film, other: the second is brought to the first one's size and rates (see `conform.alike` for ``unlike``).
-        curve: a name in `CURVES`, or points.
+        curve: a name in `curve.CURVES`, or points.
         seconds: of the result; None takes the shorter of both sections.
         sections: start and end of the part of each film that is used, on an axis from 0 (its first frame) to 1.
         amount: how far an even mix is made anew, more than 0 and at most 1; little leaves a plain dissolve.
@@ -60,8 +51,7 @@ def blend(
         SoraError: a curve, section, length or amount that cannot be.
     """
     settings = settings or Settings()
-    if not 0 < amount <= 1:
-        raise SoraError(f"amount {amount:g} must be more than 0 and at most 1; 1 makes an even mix wholly anew")
+    check_amount(amount)
     points = read_curve(curve)
     film = on_grid(film, maker.profile)
     other = alike(film, other, unlike)
@@ -84,34 +74,6 @@ def blend(
         sound=lambda x: amount * evenness(x, points),
     )
     return fill(maker, Canvas.like(mixed, [part]), settings)
-
-
-def read_curve(curve: str | Curve) -> Curve:
-    """Return a curve's points: by name, given, or written ``"0:0, 0.5:0.3, 1:1"``.
-
-    Raises:
-        SoraError: an unknown name, or points that do not ascend from 0 to 1 with influences in [0, 1].
-    """
-    if isinstance(curve, str):
-        if curve in CURVES:
-            return CURVES[curve]
-        try:
-            pairs = [tuple(float(value) for value in pair.split(":")) for pair in curve.split(",")]
-        except ValueError:
-            pairs = []
-        if not pairs or any(len(pair) != 2 for pair in pairs):
-            raise SoraError(
-                f"curve {curve!r} is not known; choose one of {', '.join(CURVES)}, or write points such as "
-                "0:0, 0.5:0.3, 1:1"
-            )
-        curve = tuple((place, influence) for place, influence in pairs)
-    steps = [place for place, _ in curve]
-    if steps[0] != 0 or steps[-1] != 1 or any(a >= b for a, b in pairwise(steps)):
-        raise SoraError(f"the curve's places {', '.join(f'{s:g}' for s in steps)} must rise from 0 to 1")
-    for _, influence in curve:
-        if not 0 <= influence <= 1:
-            raise SoraError(f"the curve's influence {influence:g} must lie between 0 (first clip) and 1 (second)")
-    return curve
 
 
 def influence_at(places: Tensor, curve: Sequence[tuple[float, float]]) -> Tensor:

@@ -1,15 +1,30 @@
-"""What is refused of lengths, sections and contexts, each with one sentence."""
+"""What is refused of lengths, sections and contexts, each with one sentence. Needs no torch."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from ..errors import SoraError
 from ..request import MAX_SECONDS
-from .engine import Settings
-from .film import Film
-from .plan import context_frames
-from .profile import Profile
+
+if TYPE_CHECKING:
+    from .engine import Settings
+    from .film import Film
+    from .profile import Profile
+
+RESIZE, REFUSE = "resize", "refuse"
+UNLIKE = (RESIZE, REFUSE)
+"""What to do with a clip of another size or frame rate than the first."""
+
+LONGEST_CONTEXT_S = 60.0
+"""Our own bound: far more than any model sees at a time."""
+
+
+def check_context_s(seconds: float | None) -> None:
+    """Refuse seconds of context that cannot be; None leaves them open."""
+    if seconds is not None and not 0 < seconds <= LONGEST_CONTEXT_S:
+        raise SoraError(f"context {seconds:g} s must be more than 0 and at most {LONGEST_CONTEXT_S:g}; 0.75 is usual")
 
 
 def frames_of_seconds(seconds: float, fps: float, what: str = "seconds") -> int:
@@ -37,12 +52,21 @@ def check_context(film: Film, settings: Settings, profile: Profile, what: str = 
     """Refuse a film that is shorter than the context asked for; without one asked for, what is there serves."""
     if settings.context_s is None:
         return
+    from .plan import context_frames
+
     needed = context_frames(settings.context_s, film.fps, profile)
     if film.num_frames < needed:
         raise SoraError(
             f"{what} has {film.num_frames} frames, fewer than the context of {needed}; give a longer clip or a context "
             f"of at most {film.num_frames / film.fps:.2f} s"
         )
+
+
+def check_trim(start_s: float, end_s: float | None) -> None:
+    """Refuse a start and an end, seconds, that cannot be of any film; None is the film's end."""
+    if not (0 <= start_s < math.inf and (end_s is None or start_s < end_s)):
+        end = "the end" if end_s is None else f"{end_s:g} s"
+        raise SoraError(f"a cut from {start_s:g} s to {end} must not start before 0, and must start before it ends")
 
 
 def section(start: float, end: float, frames: int, what: str = "the section") -> tuple[int, int]:

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from ..errors import SoraError
 from ..media.image import cover
+from .checks import REFUSE, RESIZE, UNLIKE
 from .film import Film, samples_at
 from .profile import Profile
 from .resample import resample
 
-RESIZE, REFUSE = "resize", "refuse"
-UNLIKE = (RESIZE, REFUSE)
-"""What to do with a clip of another size or frame rate than the first."""
+__all__ = ["REFUSE", "RESIZE", "UNLIKE", "Conformed", "alike", "conform", "on_grid"]
 
 MARGIN = 64
 """Samples read beyond a stretch on both sides, so that the resampler's edges lie outside it."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import SoraError
 from .buffer import Buffer, Take
 from .canvas import Canvas
+from .checks import check_context_s
 from .film import FilmStream, Piece
 from .joining import FADE_FRAMES, FADE_S, fade_weights, mix_frames, mix_sound
 from .maker import Maker
@@ -37,7 +38,7 @@ class Settings:
         context_s: seconds of the film that a run sees at either side of what it makes; None takes `CONTEXT_S`, or what
             there is of it.
         seed: of the first run. strength: share in (0, 1] of the schedule that is run: below 1 what is known is varied.
-        report: told after each run.
+        report: told before the first run and after each.
     """
 
     context_s: float | None = None
@@ -47,8 +48,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if self.context_s is not None and not 0 < self.context_s <= 60:
-            raise SoraError(f"context {self.context_s:g} s must be more than 0 and at most 60; 0.75 is usual")
+        check_context_s(self.context_s)
         if not 0 < self.strength <= 1:
             raise SoraError(f"strength {self.strength:g} must be more than 0 and at most 1; 1 makes everything anew")
 
@@ -87,6 +87,7 @@ class _Filling:
 
     def pieces(self) -> Iterator[Piece]:
         buffer = Buffer(self.canvas)
+        self._report()
         for job in self.jobs:
             yield from self._copy(buffer, min(place.low for place in job.places))
             if job.backwards:
@@ -97,6 +98,10 @@ class _Filling:
                 yield from buffer.give(self.hold)
         yield from self._copy(buffer, self.canvas.num_frames)
         yield from buffer.give(0)
+
+    def _report(self) -> None:
+        if self.settings.report:
+            self.settings.report(self.done, self.runs)
 
     def _copy(self, buffer: Buffer, stop: int) -> Iterator[Piece]:
         """Copy what is kept into the buffer, up to frame ``stop``."""
@@ -160,8 +165,7 @@ class _Filling:
             ),
         )
         self.done += 1
-        if self.settings.report:
-            self.settings.report(self.done, self.runs)
+        self._report()
         weight = fade_weights(seen.picture > 0, FADE_FRAMES)
         frames = mix_frames(seen.frames, made.frames[before : before + stop - start], weight)
         if wave is not None and made.wave is not None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -62,16 +63,20 @@ def fade_weights(new: Tensor, fade: int) -> Tensor:
 
     Args:
         new: bool ``[n]``, what was made anew: it counts whole.
-        fade: places on the kept side of each border over which the share falls to nothing.
+        fade: places on the kept side of each border over which the share falls to nothing; at most a quarter of what
+            is kept there, so that a single picture stays as it is.
     """
-    place = torch.arange(len(new))
     weight = new.float()
-    borders = (new[1:] != new[:-1]).nonzero()[:, 0]
-    for border in borders.tolist():
-        # Distance from the border into the kept side, from 1 on.
-        off = (border + 1 - place) if new[border + 1] else (place - border)
-        ramp = (1 - off / (fade + 1)).clamp(0, 1) * (off > 0)
-        weight = torch.maximum(weight, torch.where(new, weight, ramp))
+    edges = [0, *((new[1:] != new[:-1]).nonzero()[:, 0] + 1).tolist(), len(new)]
+    for low, high in pairwise(edges):
+        if bool(new[low]):
+            continue
+        reach = min(fade, (high - low) // 4)
+        ramp = 1 - torch.arange(1, reach + 1) / (reach + 1)
+        if low > 0:
+            weight[low : low + reach] = ramp
+        if high < len(new):
+            weight[high - reach : high] = ramp.flip(0)
     return weight
 
 

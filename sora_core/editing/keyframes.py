@@ -150,3 +150,20 @@ def _parts(placed: list[tuple[int, int, Film]], made: int, fps: float) -> Iterat
         end = low + kept
     if end < made:
         yield Part(frames=made - end)
+
+
+def read_times(text: str) -> list[float]:
+    """Return times written ``"0, 1.5, end"`` in seconds; ``end`` is -1.
+
+    Raises:
+        SoraError: one that is neither.
+    """
+    times: list[float] = []
+    for word in (piece.strip() for piece in text.split(",")):
+        if not word:
+            continue
+        try:
+            times.append(-1.0 if word.lower() == "end" else float(word))
+        except ValueError:
+            raise SoraError(f"time {word!r} is not a number of seconds; write for example: 0, 1.5, end") from None
+    return times

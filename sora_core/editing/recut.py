@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..errors import SoraError
 from .canvas import KEEP, Canvas, Part
@@ -12,15 +11,9 @@ from .conform import on_grid
 from .engine import Settings, fill
 from .film import Film, FilmStream
 from .maker import Maker
+from .redo import Redo, in_order
 
-
-@dataclass(frozen=True, kw_only=True)
-class Redo:
-    """A section to make anew. start_s, end_s: on the source's own time. seconds: its new length; None keeps it."""
-
-    start_s: float
-    end_s: float
-    seconds: float | None = None
+__all__ = ["Redo", "recut"]
 
 
 def recut(
@@ -53,10 +46,8 @@ def recut(
     first = min(first, last - 1)
     parts: list[Part] = []
     at = first
-    for section in sorted(redo, key=lambda each: each.start_s):
+    for section in in_order(redo):
         low, high = round(section.start_s * film.fps), round(section.end_s * film.fps)
-        if low < at and parts:
-            raise SoraError(f"the section from {section.start_s:g} s overlaps the one before it; keep them apart")
         if not first <= low < high <= last:
             raise SoraError(
                 f"a section from {section.start_s:g} to {section.end_s:g} s must lie in what is left of the clip, "

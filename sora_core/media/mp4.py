@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +17,11 @@ from numpy.typing import NDArray
 from ..atomic import replacing
 from ..errors import SoraError
 from ..types import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer, OutputContainer
-    from av.video.stream import VideoStream
-
-AUDIO_BIT_RATE = 96_000
-"""As much as AAC can use at 16 kHz mono."""
+from .encoder import Pieces, Shape, encode, frame_rate, require_finite, writing
+from .source import Source, own_tags
 
 PEAK = 0.98
 """Louder sound is turned down to this, so that the decoder's overshoot does not clip."""
-
-SMALL_PIXELS = 256 * 256
-CRF_SMALL, CRF_LARGE = 16, 20
-"""Constant rate factor: on small pictures artefacts are large, and bytes are few."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,32 +61,17 @@ def write_mp4(
     Raises:
         SoraError: the sound holds values that are not numbers, or the file cannot be written.
     """
-    import av
-
     sound = None if audio is None else limited(audio)
-    rate = frame_rate(fps)
     waiting = iter(chunks)
     first = next(waiting)
-    with replacing(path) as hidden, _container(hidden) as container:
-        container.metadata.update(tags or {})
-        video = _video_stream(container, rate, first.shape[2], first.shape[1])
-        voice = None if sound is None else _audio_stream(container)
-        written = sent = 0
-        for chunk_FHWC in _chain(first, waiting):
-            for image in chunk_FHWC:
-                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-                frame.pts, frame.time_base = written, 1 / rate
-                container.mux(video.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
-                written += 1
-            if voice is not None and sound is not None:
-                # as far as the picture is: the muxer then holds little back
-                until = round(written / rate * SAMPLE_RATE)
-                _send(container, voice, sound, sent, until)
-                sent = until
-        container.mux(video.encode(None))
-        if voice is not None and sound is not None:
-            _send(container, voice, sound, sent, len(sound))
-            container.mux(voice.encode(None))
+    shape = Shape(
+        width=first.shape[2],
+        height=first.shape[1],
+        fps=fps,
+        sample_rate=SAMPLE_RATE,
+        channels=0 if sound is None else 1,
+    )
+    encode(path, _with_sound(itertools.chain([first], waiting), sound, fps), shape, tags=tags)
 
 
 def read_clip(path: Path) -> ClipFile:
@@ -106,10 +80,10 @@ def read_clip(path: Path) -> ClipFile:
     Raises:
         SoraError: the file is missing or holds no picture.
     """
-    with _reading(path) as container:
+    with Source(path).opened() as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or stream.guessed_rate or 0)
-        tags = _clean(container.metadata)
+        tags = own_tags(container.metadata)
         images = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
     if not images or not fps > 0:
         raise SoraError(f"{path} holds no moving picture; name an MP4 file")
@@ -123,8 +97,8 @@ def read_tags(path: Path) -> dict[str, str]:
     Raises:
         SoraError: the file is missing or no clip.
     """
-    with _reading(path) as container:
-        tags = _clean(container.metadata)
+    with Source(path).opened() as container:
+        tags = own_tags(container.metadata)
     return _beside(path) | tags
 
 
@@ -149,29 +123,16 @@ def limited(audio_S: NDArray[np.float32]) -> NDArray[np.float32]:
     Raises:
         SoraError: a sample is not a finite number.
     """
-    if broken := int((~np.isfinite(audio_S)).sum()):
-        raise SoraError(
-            f"the sound holds {broken} of {len(audio_S)} samples that are not numbers, so nothing was written; "
-            "use a lower cfg, more steps or --dtype float32"
-        )
+    require_finite(audio_S)
     peak = float(np.abs(audio_S).max(initial=0))
     return np.ascontiguousarray(audio_S * min(1.0, PEAK / peak) if peak > PEAK else audio_S, dtype=np.float32)
-
-
-def frame_rate(fps: float) -> Fraction:
-    """Return the rate as a fraction; 23.976 and its like become the 1001sts that they stand for."""
-    whole = round(fps * 1001 / 1000)
-    ntsc = Fraction(whole * 1000, 1001)
-    if whole and abs(float(ntsc) - fps) < 1e-3 and abs(fps - round(fps)) > 1e-6:
-        return ntsc
-    return Fraction(fps).limit_denominator(1001)
 
 
 def write_webp(path: Path, image_HWC: NDArray[np.uint8]) -> None:
     """Write a picture as WebP, quality 90. Raises as `write_mp4`."""
     import av
 
-    with replacing(path) as hidden, _container(hidden, "webp") as container:
+    with replacing(path) as hidden, writing(hidden, "webp") as container:
         stream: Any = container.add_stream("libwebp", rate=1)
         stream.width, stream.height, stream.pix_fmt = image_HWC.shape[1], image_HWC.shape[0], "yuv420p"
         stream.options = {"quality": "90"}
@@ -187,72 +148,23 @@ def has_webp() -> bool:
     return "libwebp" in av.codecs_available
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[InputContainer]:
-    """Open a file to read; FFmpeg's errors come out as sentences."""
-    if not path.is_file():
-        raise SoraError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name an MP4 file")
-    import av
-    from av.error import FFmpegError
-
-    try:
-        with av.open(str(path)) as container:
-            yield container
-    except (FFmpegError, IndexError, ValueError) as error:
-        raise SoraError(f"{path} cannot be read as a clip; name an MP4 file") from error
-
-
-@contextmanager
-def _container(hidden: Path, kind: str = "mp4") -> Iterator[OutputContainer]:
-    """Open a file to write; FFmpeg's errors come out as sentences."""
-    import av
-    from av.error import FFmpegError
-
-    options = {"movflags": "+faststart+use_metadata_tags"} if kind == "mp4" else {}
-    try:
-        with av.open(str(hidden), "w", format=kind, options=options) as container:
-            yield container
-    except FFmpegError as error:
-        if isinstance(error, OSError):
-            raise
-        raise SoraError(f"the clip could not be encoded ({error}); please report this size and frame rate") from error
-
-
-def _video_stream(container: OutputContainer, rate: Fraction, width: int, height: int) -> VideoStream:
-    small = width * height <= SMALL_PIXELS
-    stream: Any = container.add_stream("libx264", rate=rate)
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.options = {"crf": str(CRF_SMALL if small else CRF_LARGE), "preset": "medium"}
-    context = stream.codec_context
-    context.time_base = 1 / rate
-    # BT.709, limited range, said aloud: players guess BT.601 for small pictures and shift the colours
-    context.color_primaries = context.color_trc = context.colorspace = 1
-    context.color_range = 1
-    return stream
-
-
-def _audio_stream(container: OutputContainer) -> AudioStream:
-    stream: Any = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
-    stream.bit_rate = AUDIO_BIT_RATE
-    return stream
-
-
-def _send(container: OutputContainer, stream: AudioStream, audio_S: NDArray[np.float32], start: int, end: int) -> None:
-    """Encode and write samples ``start`` to ``end``, or as many of them as there are."""
-    import av
-
-    piece = audio_S[start:end]
-    if not len(piece):
-        return
-    frame = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
-    frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, start, Fraction(1, SAMPLE_RATE)
-    container.mux(stream.encode(frame))
+def _with_sound(chunks: Iterable[NDArray[np.uint8]], sound_S: NDArray[np.float32] | None, fps: float) -> Pieces:
+    """Pair frames with the sound up to where they end: the muxer then holds little back."""
+    rate = frame_rate(fps)
+    frames = sent = 0
+    for chunk_FHWC in chunks:
+        frames += len(chunk_FHWC)
+        until = round(frames / rate * SAMPLE_RATE)
+        yield chunk_FHWC, None if sound_S is None else sound_S[None, sent:until]
+        sent = until
+    if sound_S is not None:
+        yield np.empty((0, 0, 0, 3), np.uint8), sound_S[None, sent:]
 
 
 def _read_audio(path: Path) -> NDArray[np.float32] | None:
     import av
 
-    with _reading(path) as container:
+    with Source(path).opened() as container:
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
@@ -273,14 +185,3 @@ def _read_audio(path: Path) -> NDArray[np.float32] | None:
 def _beside(path: Path) -> dict[str, str]:
     sidecar = path.with_suffix(".json")
     return read_sidecar(sidecar) if sidecar.is_file() else {}
-
-
-def _clean(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return what was put in, without what the container adds of its own."""
-    own = {"major_brand", "minor_version", "compatible_brands", "encoder"}
-    return {key: value for key, value in metadata.items() if key not in own}
-
-
-def _chain(first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    yield first
-    yield from rest

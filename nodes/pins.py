@@ -1,0 +1,185 @@
+"""Clips from pictures at times, and several of one kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..sora_core.editing.keyframes import from_prompt, keyframes
+from ..sora_core.editing.remix import remix
+from .adapters.empty import TRAINED
+from .adapters.films import film_of, video_of
+from .adapters.pins import pins_of
+from .editor import CATEGORY, VIDEO, context_input, maker_of, model_inputs, sampling_inputs, settings_of
+from .host import io
+
+MOST = 20
+"""Pictures, and clips, that one node takes."""
+
+TIMES = "Seconds at which each {what} is seen, in their order, with commas: 0, 1.5, end. Fewer times than {what}s is an error."
+
+
+def clip_inputs(seconds: float) -> list[Any]:
+    """Return the inputs for a clip that is made from nothing."""
+    return [
+        io.Float.Input(
+            "seconds", default=seconds, min=0.05, max=600.0, step=0.05, tooltip="Length, more than 0 and at most 600."
+        ),
+        io.Int.Input(
+            "width",
+            default=TRAINED.width,
+            min=16,
+            max=4096,
+            step=16,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
+        ),
+        io.Int.Input(
+            "height",
+            default=TRAINED.height,
+            min=16,
+            max=4096,
+            step=16,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
+        ),
+        io.Float.Input(
+            "fps",
+            default=0.0,
+            min=0.0,
+            max=120.0,
+            step=0.5,
+            tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on.",
+        ),
+    ]
+
+
+class SoraKeyframes(io.ComfyNode):
+    """Pictures and clips pinned at times."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's inputs and outputs."""
+        return io.Schema(
+            node_id="SoraKeyframes",
+            display_name="Sora Keyframes",
+            category=CATEGORY,
+            description="Pin pictures and clips at times, and make the film between them.",
+            search_aliases=["keyframe", "image at time", "inpaint items"],
+            inputs=[
+                *model_inputs("What is seen between the keyframes."),
+                io.Autogrow.Input(
+                    "images",
+                    template=io.Autogrow.TemplatePrefix(
+                        io.Image.Input("image", tooltip="A picture; several in a batch are a clip."),
+                        prefix="image_",
+                        min=0,
+                        max=MOST,
+                    ),
+                    tooltip="Pictures, in the order of their times.",
+                ),
+                io.String.Input("image_times", default="0, end", tooltip=TIMES.format(what="picture")),
+                io.Autogrow.Input(
+                    "videos",
+                    template=io.Autogrow.TemplatePrefix(
+                        io.Video.Input("video", tooltip="A clip, with its sound."), prefix="video_", min=0, max=MOST
+                    ),
+                    tooltip="Clips, in the order of their times.",
+                ),
+                io.String.Input("video_times", default="", tooltip=TIMES.format(what="clip")),
+                *clip_inputs(2.0),
+                context_input(),
+                *sampling_inputs(),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[io.Video.Output(display_name="video", tooltip="The film, for Save Video.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image_times: str,
+        video_times: str,
+        seconds: float,
+        width: int,
+        height: int,
+        fps: float,
+        context: float,
+        seed: int,
+        images: dict[str, Any] | None = None,
+        videos: dict[str, Any] | None = None,
+        **sampling: Any,
+    ) -> io.NodeOutput:
+        """Make it."""
+        maker = maker_of(seed=seed, **sampling)
+        rate = fps or maker.profile.fps
+        film = keyframes(
+            maker,
+            pins_of(images, image_times, videos, video_times, rate),
+            seconds=seconds,
+            fps=rate,
+            width=width,
+            height=height,
+            settings=settings_of(cls, seed, context),
+        )
+        return io.NodeOutput(video_of(film))
+
+
+class SoraVariations(io.ComfyNode):
+    """Several clips of one wish."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """Return the node's inputs and outputs."""
+        return io.Schema(
+            node_id="SoraVariations",
+            display_name="Sora Variations",
+            category=CATEGORY,
+            description="Make one to four clips of one prompt, or of one clip, from seeds that follow each other.",
+            search_aliases=["variants", "batch", "n variants"],
+            inputs=[
+                *model_inputs("What is seen."),
+                io.Int.Input("count", default=4, min=1, max=4, tooltip="Clips, 1 to 4. Clip i is made with seed + i."),
+                io.Video.Input(
+                    "video",
+                    optional=True,
+                    tooltip="A clip to vary; without one they come from the prompt alone. " + VIDEO,
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=0.75,
+                    min=0.01,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="How much a connected clip may change, more than 0 and at most 1.",
+                ),
+                *clip_inputs(2.0),
+                *sampling_inputs(),
+            ],
+            hidden=[io.Hidden.unique_id],
+            outputs=[io.Video.Output(display_name="videos", is_output_list=True, tooltip="The clips, as a list.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        count: int,
+        strength: float,
+        seconds: float,
+        width: int,
+        height: int,
+        fps: float,
+        seed: int,
+        video: Any = None,
+        **sampling: Any,
+    ) -> io.NodeOutput:
+        """Make them."""
+        maker = maker_of(seed=seed, **sampling)
+        size = {"seconds": seconds, "width": width, "height": height, "fps": fps or None}
+        made = []
+        for index in range(count):
+            settings = settings_of(cls, seed + index)
+            film = (
+                from_prompt(maker, settings=settings, **size)
+                if video is None
+                else remix(maker, film_of(video), strength=strength, settings=settings)
+            )
+            made.append(video_of(film))
+        return io.NodeOutput(made)
