@@ -21,6 +21,7 @@ from .film import FilmStream, Piece
 from .joining import FADE_FRAMES, FADE_S, fade_weights, mix_frames, mix_sound
 from .maker import Maker
 from .plan import Job, Place, plan
+from .profile import Profile
 from .window import Window, longer_seed, run
 
 Report = Callable[[int, int], None]
@@ -29,14 +30,17 @@ Report = Callable[[int, int], None]
 CONTEXT_S = 0.75
 """Seconds that a run sees of what is there already, where nothing else is asked (ours: 9 frames at 12 fps)."""
 
+CONTEXT_SHARE = 0.4
+"""At most so much of a model's longest clip is context that nobody asked for (ours: 9 of 25 frames serve well)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """How a canvas is filled.
 
     Args:
-        context_s: seconds of the film that a run sees at either side of what it makes; None takes `CONTEXT_S`, or what
-            there is of it.
+        context_s: seconds of the film that a run sees at either side of what it makes; None takes `CONTEXT_S`, less
+            where there is less of it or where a model's clips are short at the film's rate.
         seed: of the first run. strength: share in (0, 1] of the schedule that is run: below 1 what is known is varied.
         report: told before the first run and after each.
     """
@@ -52,6 +56,10 @@ class Settings:
         if not 0 < self.strength <= 1:
             raise SoraError(f"strength {self.strength:g} must be more than 0 and at most 1; 1 makes everything anew")
 
+    def context_for(self, fps: float, profile: Profile) -> float:
+        """Return the seconds of context for a film of that rate."""
+        return min(CONTEXT_S, CONTEXT_SHARE * profile.longest / fps) if self.context_s is None else self.context_s
+
 
 def fill(maker: Maker, canvas: Canvas, settings: Settings | None = None) -> FilmStream:
     """Return the film that a canvas becomes, made while it is read.
@@ -64,7 +72,7 @@ def fill(maker: Maker, canvas: Canvas, settings: Settings | None = None) -> Film
         SoraError: a context that leaves a run nothing to make, at once; what a model refuses, while the film is read.
     """
     settings = settings or Settings()
-    jobs = plan(canvas, maker.profile, settings.context_s or CONTEXT_S)
+    jobs = plan(canvas, maker.profile, settings.context_for(canvas.fps, maker.profile))
     return FilmStream(
         pieces=_Filling(maker, canvas, settings, jobs).pieces(),
         num_frames=canvas.num_frames,

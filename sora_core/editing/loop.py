@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .canvas import KEEP, Canvas, Part
 from .checks import check_total, frames_of_seconds
 from .conform import on_grid
-from .engine import CONTEXT_S, Settings, fill
+from .engine import Settings, fill
 from .film import Film, FilmStream, MemoryFilm, Piece, samples_at
 from .joining import FADE_FRAMES
 from .maker import Maker
@@ -32,7 +32,7 @@ def loop(maker: Maker, film: Film, *, seconds: float, settings: Settings | None 
     way = frames_of_seconds(seconds, film.fps)
     film = on_grid(film, maker.profile)
     check_total(film.num_frames + way, film.fps)
-    context = context_frames(settings.context_s or CONTEXT_S, film.fps, maker.profile) + FADE_FRAMES
+    context = context_frames(settings.context_for(film.fps, maker.profile), film.fps, maker.profile) + FADE_FRAMES
     head = min(context, film.num_frames // 2 or 1)
     tail = min(context, film.num_frames - head or 1)
     parts = [

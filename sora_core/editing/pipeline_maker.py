@@ -72,7 +72,7 @@ class PipelineMaker:
             ),
             strength=task.strength,
             callback=self.callback,
-            **({"cues": [(at, self._encoded(text)) for at, text in self.cues]} if self.cues else {}),
+            cues=[(at, self._encoded(text)) for at, text in self.cues],
         )
         assert made.video is not None
         return Latents(made.video, made.audio)

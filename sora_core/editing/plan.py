@@ -71,7 +71,11 @@ def _job(stretch: Stretch, total: int, context: int, profile: Profile) -> Job:
     longest = max(profile.at_most(profile.longest), profile.at_least(1))
     before, after = _shrunk(before, stretch.stop - stretch.start, after, longest, profile)
     if before + (stretch.stop - stretch.start) + after <= longest:
-        return Job([_placed(stretch.start, stretch.stop, before, after, profile)], backwards=False)
+        place = _placed(stretch.start, stretch.stop, before, after, profile)
+        if place.start < 0 and place.frames <= total:
+            # Nothing lies before the canvas: better to see more of what follows.
+            place = place._replace(start=0)
+        return Job([place], backwards=False)
     if longest <= context + after:
         raise SoraError(
             f"a context of {context} frames leaves nothing to make of the {longest} frames that {profile.family} makes "

@@ -7,6 +7,7 @@ The long form, with lines of our own in brackets, and the short one:
     duration: 5.0sec
     [transition: fade]
     [seed: 7]
+    [image: first.png] or [video: clip.mp4]
     Scene: a red ball rolls to the left
 
     instructions:
@@ -24,6 +25,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import NoReturn
 
 from ..errors import SoraError
@@ -37,7 +39,8 @@ QUOTED = 40
 """Characters of an offending text that a sentence repeats."""
 
 _LONG, _SHORT = "duration: 5.0sec", "[5.0s]a red ball rolls"
-_KEYS = ("duration", "transition", "seed", "scene")
+_FILES = ("image", "video")
+_KEYS = ("duration", "transition", "seed", *_FILES, "scene")
 _LINE = re.compile(r"\r\n|\r|\n")
 _TITLE = re.compile(r"current\s+timeline\s*:\s*", re.IGNORECASE)
 _INSTRUCTIONS = re.compile(r"instructions\s*:", re.IGNORECASE)
@@ -47,7 +50,7 @@ _SECONDS = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(?:s|secs?|seconds
 _HEAD = re.compile(r"\[([^\[\]\r\n]*)\]")
 
 
-def parse_script(text: str, total_s: float | None = None) -> list[Card]:
+def parse_script(text: str, total_s: float | None = None, folder: Path | None = None) -> list[Card]:
     """Read a storyboard in either form.
 
     Case, blanks and line ends do not matter; ``5s``, ``5.0 sec`` and ``5`` are durations. What stands under
@@ -58,9 +61,10 @@ def parse_script(text: str, total_s: float | None = None) -> list[Card]:
         text: the script.
         total_s: length of the film in seconds: shots without a duration share what the others leave of it, and where
             all have one, the last is lengthened to it. None refuses shots without a duration.
+        folder: that names of pictures and clips count from; None is the current one.
 
     Returns:
-        Cards end to end from 0 on, checked by `check_cards`.
+        Cards end to end from 0 on, checked by `check_cards`; their pictures and clips are paths.
 
     Raises:
         SoraError: what is wrong, and on which line (counted from 1).
@@ -80,14 +84,14 @@ def parse_script(text: str, total_s: float | None = None) -> list[Card]:
         raise SoraError(f"the script holds no shot; write for example {EXAMPLE}")
     for shot in shots:
         shot.finish(instructions)
-    return _cards(shots, total_s)
+    return _cards(shots, total_s, folder or Path())
 
 
 def format_script(cards: Sequence[Card], form: str = "timeline") -> str:
     """Write a storyboard as text that `parse_script` reads back.
 
     Args:
-        cards: any that `check_cards` accepts, of text alone.
+        cards: any that `check_cards` accepts; a picture or a clip as a path, in the timeline form alone.
         form: one of `FORMS`.
 
     Raises:
@@ -97,8 +101,12 @@ def format_script(cards: Sequence[Card], form: str = "timeline") -> str:
         raise SoraError(f"script form {form!r} is not known; choose one of {', '.join(FORMS)}")
     settled = check_cards(cards)
     for number, card in enumerate(settled, 1):
-        if card.image is not None or card.video is not None:
-            raise SoraError(f"shot {number} holds a picture or a video, which a script cannot say; take it away")
+        given = [value for value in (card.image, card.video) if value is not None]
+        if given and (form != FORMS[0] or not isinstance(given[0], Path)):
+            raise SoraError(
+                f"shot {number} holds a picture or a video, which a script can say only as a file, in the {FORMS[0]} "
+                "form; take it away"
+            )
     written = (_long_form if form == "timeline" else _short_form)(settled)
     try:
         faithful = [card.text for card in parse_script(written)] == [
@@ -124,6 +132,7 @@ class _Shot:
     duration_s: float | None = None
     transition: str = "cut"
     seed: int | None = None
+    files: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     text: str = ""
     found: dict[str, int] = field(default_factory=dict)
@@ -143,17 +152,22 @@ class _Shot:
             if not (value.isdecimal() and len(value) <= len(str(MAX_SEED)) and int(value) <= MAX_SEED):
                 _refuse(line, f"seed {_quote(value)} is not a whole number from 0 to {MAX_SEED}; write for example 7")
             self.seed = int(value)
+        elif key in _FILES:
+            if not value:
+                _refuse(line, f'{key} names no file; write for example "{key}: first.png" or take the line away')
+            self.files[key] = value
         else:
             self.lines.append(value)
 
     def finish(self, instructions: str) -> None:
         """Put the text together; refuse a shot without one."""
         self.text = _joined(self.lines)
-        if not self.text:
+        if not self.text and not self.files:
             example = "Scene: a red ball rolls" if self.example == _LONG else _SHORT
             _refuse(self.found.get("scene", self.line), f'the shot has no text; write for example "{example}"')
         if instructions:
-            self.text += (" " if self.text[-1] in ".!?,;:" else ". ") + instructions
+            self.text += "" if not self.text else " " if self.text[-1] in ".!?,;:" else ". "
+            self.text += instructions
 
 
 def _frame(lines: list[str]) -> tuple[list[str], str]:
@@ -190,7 +204,7 @@ def _timeline(body: list[str]) -> list[_Shot]:
         if key and name in _KEYS:
             shot.put(number, name, key["value"])
         elif "scene" in shot.found:
-            if near := difflib.get_close_matches(name, [key for key in _KEYS if key != "seed"], 1, 0.85):
+            if near := difflib.get_close_matches(name, [key for key in _KEYS if len(key) > 5], 1, 0.85):
                 _refuse(number, f'{_quote(line)} is no line of a shot; did you mean "{near[0]}:"?')
             shot.lines.append(line)
         elif key:
@@ -247,7 +261,7 @@ def _read_head(line: int, head: str) -> _Shot:
     return shot
 
 
-def _cards(shots: list[_Shot], total_s: float | None) -> list[Card]:
+def _cards(shots: list[_Shot], total_s: float | None, folder: Path) -> list[Card]:
     """Settle the durations, check the transitions' place and lay the shots end to end."""
     known = math.fsum(shot.duration_s or 0 for shot in shots)
     longest = MAX_SECONDS if total_s is None else total_s
@@ -272,7 +286,14 @@ def _cards(shots: list[_Shot], total_s: float | None) -> list[Card]:
     starts = itertools.accumulate(lengths[:-1], initial=0.0)
     return check_cards(
         [
-            Card(start_s=start, duration_s=length, text=shot.text, transition=shot.transition, seed=shot.seed)
+            Card(
+                start_s=start,
+                duration_s=length,
+                text=shot.text,
+                transition=shot.transition,
+                seed=shot.seed,
+                **{key: folder / name for key, name in shot.files.items()},
+            )
             for shot, start, length in zip(shots, starts, lengths, strict=True)
         ],
         longest + TOUCHING_S,
@@ -285,7 +306,10 @@ def _long_form(cards: Sequence[Card]) -> str:
         lines = [f"Shot {number}:", f"duration: {_written(card.duration_s)}sec"]
         lines += [f"transition: {card.transition}"] if card.transition != "cut" else []
         lines += [f"seed: {card.seed}"] if card.seed is not None else []
-        shots.append("\n".join((*lines, f"Scene: {card.text}")))
+        lines += [f"image: {card.image}"] if card.image is not None else []
+        lines += [f"video: {card.video}"] if card.video is not None else []
+        lines += [f"Scene: {card.text}"] if card.text.strip() else []
+        shots.append("\n".join(lines))
     return "current timeline:\n" + "\n\n".join(shots) + "\n"
 
 

@@ -15,7 +15,7 @@ from .film import Film, FilmStream, MemoryFilm, Piece, samples_at
 from .joining import FADE_FRAMES
 from .keyframes import Pin, keyframes
 from .maker import Maker
-from .storyboard_plan import CONTEXT_S
+from .storyboard_plan import context_of
 
 
 def lead_of(context: int) -> int:
@@ -57,7 +57,7 @@ def make_shot(
         )
     frames_of_seconds(frames / fps, fps)
     profile = maker.profile
-    seen = context or max(1, min(round(CONTEXT_S * fps), profile.longest - 1))
+    seen = context or context_of(fps, profile)
     settings = Settings(context_s=seen / fps, seed=seed, report=report)
     if video is None and before is None:
         pins = [] if image is None else [Pin(at_s=0.0, film=_first(image))]

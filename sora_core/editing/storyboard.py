@@ -5,28 +5,26 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 
-from ..errors import SoraError
 from ..media.film_file import FileFilm
 from ..media.film_writer import write_lossless
 from ..media.image import read_image
 from .card import Card
-from .checks import check_context_s
 from .film import Film, FilmStream, MemoryFilm, Piece
 from .maker import Maker
 from .one_clip import AUTO, OneClip, one_clip
 from .shot import lead_of, make_shot
 from .stitch import Border, stitch
 from .store import ShotStore
-from .storyboard_plan import CONTEXT_S, ShotPlan, ShotSettings, plan_storyboard, shot_keys
+from .storyboard_plan import ShotPlan, ShotSettings, context_of, frames_of, plan_storyboard, shot_keys
 
 Makers = Callable[[str, Sequence[tuple[float, str]]], Maker]
 """Returns the model with a prompt, and with further prompts and the seconds at which each takes over."""
@@ -35,9 +33,6 @@ Told = Callable[[int, int, str], None]
 """Number of a shot, from 1, shots in all, and `MAKING`, `MADE` or `FOUND`."""
 
 MAKING, MADE, FOUND = "making", "made", "found"
-
-LONGEST_FADE_S = 60.0
-"""Our own bound: far more than two shots have in common."""
 
 
 def storyboard(
@@ -74,17 +69,26 @@ def storyboard(
     width, height = profile.size(settings.width, settings.height)
     fade, context = frames_of(fade_s, context_s, settings.fps)
     single = one_clip(cards, profile, settings.fps, mode)
-    plans = plan_storyboard(
-        cards, profile, settings.fps, seed=seed, fade_frames=fade, context_frames=context
-    )
+    plans = plan_storyboard(cards, profile, settings.fps, seed=seed, fade_frames=fade, context_frames=context)
     if single is not None:
         plans = [_as_plan(single, seed)]
     # a run within a shot sees as much as a shot that goes on from another
-    seen = context or max(1, min(round(CONTEXT_S * settings.fps), profile.longest - 1))
+    seen = context or context_of(settings.fps, profile)
     cues = single.cues if single else ()
     more = {**settings.more, "context": seen, **({"cues": cues} if cues else {})}
     settled = replace(settings, width=width, height=height, more=more)
-    board = _Board(makers, plans, settled, cues, seen, store, report)
+    board = _Board(
+        makers=makers,
+        plans=plans,
+        settings=settled,
+        cues=cues,
+        seen=seen,
+        store=store,
+        report=report,
+        images={plan.index: _picture(plan.image) for plan in plans if plan.image is not None},
+        videos={plan.index: _video(plan.video) for plan in plans if plan.video is not None},
+        keys=shot_keys(plans, settled),
+    )
     sound = profile.sound if makers("", ()).sound else None
     own = next((film for film in board.videos.values() if film.channels), None)
     return FilmStream(
@@ -98,21 +102,6 @@ def storyboard(
     )
 
 
-def frames_of(fade_s: float | None, context_s: float | None, fps: float) -> tuple[int | None, int | None]:
-    """Return a fade and a context in frames; None stays open.
-
-    Raises:
-        SoraError: seconds that cannot be.
-    """
-    check_context_s(context_s)
-    if fade_s is not None and not 0 <= fade_s <= LONGEST_FADE_S:
-        raise SoraError(f"fade {fade_s:g} s must be from 0 to {LONGEST_FADE_S:g}; 0.5 is usual")
-    return (
-        None if fade_s is None else round(fade_s * fps),
-        None if context_s is None else max(1, round(context_s * fps)),
-    )
-
-
 def borders_of(plans: Sequence[ShotPlan]) -> list[Border]:
     """Return how each shot but the first begins, for `stitch`."""
     return [
@@ -121,24 +110,20 @@ def borders_of(plans: Sequence[ShotPlan]) -> list[Border]:
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Board:
-    """Shots on their way to a film."""
+    """Shots on their way to a film. seen: context of each run, frames. images, videos: by the shot's index."""
 
-    def __init__(
-        self,
-        makers: Makers,
-        plans: Sequence[ShotPlan],
-        settings: ShotSettings,
-        cues: Sequence[tuple[float, str]],
-        seen: int,
-        store: ShotStore | None,
-        report: Told | None,
-    ) -> None:
-        self.makers, self.plans, self.settings, self.cues, self.seen = makers, plans, settings, cues, seen
-        self.store, self.report = store, report
-        self.images = {plan.index: _picture(plan.image) for plan in plans if plan.image is not None}
-        self.videos = {plan.index: _video(plan.video) for plan in plans if plan.video is not None}
-        self.keys = shot_keys(plans, settings)
+    makers: Makers
+    plans: Sequence[ShotPlan]
+    settings: ShotSettings
+    cues: Sequence[tuple[float, str]]
+    seen: int
+    store: ShotStore | None
+    report: Told | None
+    images: Mapping[int, Film]
+    videos: Mapping[int, Film]
+    keys: Sequence[str]
 
     def pieces(self) -> Iterator[Piece]:
         with ExitStack() as stack:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import SoraError
 from ..request import MAX_FPS, MAX_SECONDS, MAX_SEED
 from .card import Card, check_cards
+from .checks import check_context_s
 from .content import content_key
 from .profile import Profile
 
@@ -21,6 +22,9 @@ CONTEXT_S = 0.75
 
 FADE_S = 0.5
 """Length of a cross-fade, where nothing else is asked (our decision)."""
+
+LONGEST_FADE_S = 60.0
+"""Our own bound: far more than two shots have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +117,7 @@ def plan_storyboard(
             f"left to make of the {profile.longest} frames of {profile.family}"
         )
     fade = max(1, _frames(FADE_S, fps)) if fade_frames is None else fade_frames
-    context = min(max(1, _frames(CONTEXT_S, fps)), profile.longest - 1) if context_frames is None else context_frames
+    context = context_of(fps, profile) if context_frames is None else context_frames
 
     plans: list[ShotPlan] = []
     own_before = 0
@@ -144,6 +148,26 @@ def plan_storyboard(
         )
         own_before = end - begin
     return plans
+
+
+def frames_of(fade_s: float | None, context_s: float | None, fps: float) -> tuple[int | None, int | None]:
+    """Return a fade and a context in frames; None stays open.
+
+    Raises:
+        SoraError: seconds that cannot be.
+    """
+    check_context_s(context_s)
+    if fade_s is not None and not 0 <= fade_s <= LONGEST_FADE_S:
+        raise SoraError(f"fade {fade_s:g} s must be from 0 to {LONGEST_FADE_S:g}; 0.5 is usual")
+    return (
+        None if fade_s is None else _frames(fade_s, fps),
+        None if context_s is None else max(1, _frames(context_s, fps)),
+    )
+
+
+def context_of(fps: float, profile: Profile) -> int:
+    """Return the context in frames where none is asked for."""
+    return min(max(1, _frames(CONTEXT_S, fps)), profile.longest - 1)
 
 
 def shot_inputs(plan: ShotPlan, settings: ShotSettings, before: str | None = None) -> dict[str, object]:

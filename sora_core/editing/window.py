@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,15 +84,19 @@ def filled(window: Window, profile: Profile) -> Tensor:
     """Return the window's frames with something to encode where nothing is known.
 
     The next known frame is held back over what is missing before it, so that a causal VAE meets it as it would in a
-    still; the last one is held on. Families of strategy CONCAT get the grey that they were trained with.
+    still; the last one is held on. Families of strategy CONCAT get the grey that they were trained with, also in place
+    of known frames that are wholly made anew.
     """
-    if bool(window.known.all()):
+    seen = window.known
+    if profile.strategy is Strategy.CONCAT and window.strength == 1:
+        seen = seen & (window.picture < 0.5)
+    if bool(seen.all()):
         return window.frames
     frames = window.frames.clone()
-    if profile.strategy is Strategy.CONCAT or not bool(window.known.any()):
-        frames[~window.known] = GREY
+    if profile.strategy is Strategy.CONCAT or not bool(seen.any()):
+        frames[~seen] = GREY
         return frames
-    known = window.known.nonzero()[:, 0]
+    known = seen.nonzero()[:, 0]
     after = torch.searchsorted(known, torch.arange(len(frames))).clamp(max=len(known) - 1)
     return frames[known[after]]
 
@@ -118,10 +123,10 @@ def by_latent(levels_F: Tensor, profile: Profile) -> Tensor:
 def by_sound_latent(levels_F: Tensor, fps: float, latents: int) -> Tensor:
     """Return the level of each sound latent ``[A]``: the greatest of the frames that it sounds with."""
     seconds = len(levels_F) / fps
-    edges = torch.arange(latents + 1) * (seconds / latents) * fps
+    edges = (torch.arange(latents + 1) * (seconds / latents) * fps).tolist()
     levels = torch.ones(latents)
     for index in range(latents):
-        low, high = int(edges[index] + 1e-4), -int(-(edges[index + 1] - 1e-4))
+        low, high = int(edges[index] + 1e-4), math.ceil(edges[index + 1] - 1e-4)
         levels[index] = levels_F[min(low, len(levels_F) - 1) : max(high, low + 1)].max()
     return torch.where(levels < LEAST_LEVEL, 0.0, levels)
 

@@ -21,7 +21,7 @@ class Colours:
     """Turns frames one way or the other; keep one per film, for it keeps its tables."""
 
     def __init__(self) -> None:
-        """Use the exact way where this PyAV has it (version 15 on)."""
+        """Use the exact way where this PyAV has it."""
         from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
         self._turn = VideoReformatter()

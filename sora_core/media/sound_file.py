@@ -17,7 +17,7 @@ from ..editing.canvas import Track
 from ..errors import SoraError
 from ..request import MAX_SECONDS
 from .film_file import FileFilm
-from .source import Source, decode, picture_of, sound_of
+from .source import Source, decode, picture_of, require_sound, sound_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +45,10 @@ def read_track(path: Path) -> Track:
     Raises:
         SoraError: it is missing, cannot be read, is silent, or longer than a film may be.
     """
+    require_sound(path)
     with Source(path).opened() as container:
-        voice: Any = sound_of(container)
-        if voice is None:
-            raise SoraError(f"{path} is silent, and its sound is what the film is made to; name a file with sound")
         if picture_of(container) is None:
-            return _read(container, voice, path)
+            return _read(container, sound_of(container), path)
     return FileFilm(path)
 
 

@@ -74,6 +74,17 @@ def sound_of(container: InputContainer) -> Any | None:  # noqa: ANN401
     return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
+def require_sound(path: Path) -> None:
+    """Refuse a file without sound.
+
+    Raises:
+        SoraError: it is silent, missing or no clip.
+    """
+    with Source(path).opened() as container:
+        if sound_of(container) is None:
+            raise SoraError(f"{path} is silent, and its sound is what the film is made to; name a file with sound")
+
+
 def decode(container: InputContainer, stream: Any) -> Iterator[Any]:  # noqa: ANN401
     """Yield decoded frames; packets that are broken are left out."""
     from av.error import InvalidDataError

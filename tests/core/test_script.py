@@ -162,7 +162,7 @@ GOOD = HEAD + "duration: 5s\nScene: a ball\n"
         ("Scene: a ball\nduration: 5s", 'line 1: "Scene: a ball" stands before the first shot; begin with "Shot 1:"'),
         (
             HEAD + "lens: 35 mm\nScene: a",
-            'line 3: "lens" is no line of a shot; it may hold duration, transition, seed, scene',
+            'line 3: "lens" is no line of a shot; it may hold duration, transition, seed, image, video, scene',
         ),
         (HEAD + "a ball", 'line 3: "a ball" stands outside of the scene; write "Scene:" before it'),
         (

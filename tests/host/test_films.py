@@ -120,15 +120,11 @@ def test_the_container_and_the_codec_are_the_users(host, films, core, container,
 def test_the_quality_is_the_users(host, films, core):
     video = films.video_of(stream_of(core, sound=False))
     encoded = {"format": "mp4", "format.codec": "h264", "format.codec.encoding": "re-encode"}
-    sizes = [
-        saved(host, video, **encoded, **{"format.codec.encoding.crf": crf, "format.codec.encoding.color_space": "sRGB"})
-        .stat()
-        .st_size
-        for crf in (10.0, 45.0)
-    ]
+    quality, colours = (f"format.codec.encoding.{name}" for name in ("crf", "color_space"))
+    sizes = [saved(host, video, **encoded, **{quality: crf, colours: "sRGB"}).stat().st_size for crf in (10.0, 45.0)]
     assert sizes[0] > 1.5 * sizes[1]
     with pytest.raises(PromptError, match="cannot be saved as HDR") as refused:
-        saved(host, video, **encoded, **{"format.codec.encoding.color_space": "HDR"})
+        saved(host, video, **encoded, **{quality: 20.0, colours: "HDR"})
     assert "SoraError" in refused.value.kind
 
 
