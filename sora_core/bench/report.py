@@ -12,7 +12,7 @@ PROFILED = 4
 def table(figures: dict[str, Any]) -> str:
     """Return the figures of `run.bench`, line by line, with the aim beside each that has one."""
     rows = [*_machine(figures["machine"])]
-    for name, lines in (("dit", _dit), ("vae", _vae), ("end_to_end", _end_to_end)):
+    for name, lines in TABLES.items():
         if name in figures:
             rows += [("", "", ""), *lines(figures[name], figures["aims"])]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
@@ -73,8 +73,22 @@ def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
         yield "  peak memory", f"{peak:,.0f} MiB", _aim(aims, "end_to_end.cold_start_peak_mib")
 
 
+def _extension(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
+    yield "a clip extended, and written as it is made", "", ""
+    for key in ("short_s", "long_s"):
+        film = figures[key]
+        if film["peak_mib"] is not None:
+            yield f"  peak memory of {film['length_s']:g} s", f"{film['peak_mib']:,.0f} MiB", ""
+    if (ratio := figures["peak_ratio"]) is not None:
+        yield "  the long one's over the short one's", f"{ratio:.2f} x", _aim(aims, "extension.peak_ratio")
+
+
 def _aim(aims: dict[str, Any], key: str) -> str:
     """Return ``"aim >= 0.27: met"``, or nothing where there is no aim."""
     if key not in aims:
         return ""
     return f"aim {aims[key]['aim']}: {'met' if aims[key]['met'] else 'missed'}"
+
+
+TABLES = {"dit": _dit, "vae": _vae, "end_to_end": _end_to_end, "extension": _extension}
+"""The part of the table for each subject."""

@@ -15,7 +15,7 @@ from .timing import REPEATS
 
 __all__ = ["AIMS", "SUBJECTS", "bench", "table"]
 
-SUBJECTS = ("dit", "vae", "end-to-end")
+SUBJECTS = ("dit", "vae", "end-to-end", "extension")
 
 ProgressCallback = Callable[[float, float, str], None]
 """Measurements begun, measurements in all, and what is being measured."""
@@ -41,6 +41,7 @@ AIMS = (
     Aim("end_to_end.total_s", 6.0),
     Aim("end_to_end.cold_start_s", 15.0),
     Aim("end_to_end.cold_start_peak_mib", 1430.0),
+    Aim("extension.peak_ratio", 1.1),
 )
 """Our own: a transformer that uses a CPU as well as the best eager one we know, and a clip in the time of a sip."""
 
@@ -56,14 +57,15 @@ def bench(
     """Measure the speed of one part or of all.
 
     Args:
-        subject: ``dit``, ``vae``, ``end-to-end`` or ``all``.
+        subject: ``dit``, ``vae``, ``end-to-end``, ``extension`` or ``all``.
         checkpoint: whose weights, or None for the shipped one; ``dit`` needs none.
         device: where. repeats: samples behind each median.
         progress: told before each measurement.
 
     Returns:
-        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``), its figures; ``aims`` holds key, aim and
-        whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`.
+        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``), its figures; ``aims`` holds key, aim and
+        whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`,
+        `extension.bench_extension`.
 
     Raises:
         SoraError: unknown subject, or no usable model.
@@ -83,6 +85,10 @@ def bench(
             from .vae import bench_vae
 
             figures["vae"] = bench_vae(checkpoint, device, repeats=repeats, tell=tell)
+        elif name == "extension":
+            from .extension import bench_extension
+
+            figures["extension"] = bench_extension(checkpoint, device, tell=tell)
         else:
             from .end_to_end import bench_end_to_end
 

@@ -9,7 +9,7 @@ from typing import Any
 from .arguments import add_checkpoint, add_device, add_threads
 from .progress import Progress
 
-SUBJECTS = ("dit", "vae", "end-to-end", "all")
+SUBJECTS = ("dit", "vae", "end-to-end", "extension", "all")
 
 EXAMPLES = """\
 examples:

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from sora_core.bench import dit, end_to_end, fresh, vae
+from sora_core.bench import dit, end_to_end, extension, fresh, vae
 from sora_core.bench.report import table
 from sora_core.bench.run import AIMS, bench, figure, judged
 from sora_core.bench.timing import median_seconds
@@ -28,7 +28,9 @@ def quick(monkeypatch):
     monkeypatch.setattr("sora_core.bench.peak.LARGE", (8, 8, 8))
     monkeypatch.setattr("sora_core.bench.timing.LEAST_SECONDS", 0.0)
     monkeypatch.setattr(end_to_end, "STEPS", 2)
-    for module in (vae, end_to_end):
+    monkeypatch.setattr(extension, "LONG_S", 5.0)
+    monkeypatch.setattr(extension, "STEPS", 1)
+    for module in (vae, end_to_end, extension):
         monkeypatch.setattr(module, "in_fresh_process", lambda target, *values: target(*values))
 
 
@@ -38,7 +40,7 @@ def test_every_subject_is_measured(tiny_checkpoint):
     told = []
     figures = bench("all", checkpoint=tiny_checkpoint, repeats=1, progress=lambda *words: told.append(words))
     assert json.loads(json.dumps(figures)) == figures
-    assert set(figures) == {"machine", "dit", "vae", "end_to_end", "aims"}
+    assert set(figures) == {"machine", "dit", "vae", "end_to_end", "extension", "aims"}
     assert set(figures["dit"]) == set(PRESETS)
     timed = figures["dit"]["micro"]["bfloat16"]
     assert {"median_ms", "gflops", "matmul_peak_gflops", "share_of_peak", "operators"} == set(timed)
@@ -47,10 +49,11 @@ def test_every_subject_is_measured(tiny_checkpoint):
     assert figures["vae"].keys() == {"ms_per_frame", "large_ms_per_frame", "memory"}
     assert {"sampling_s", "decoding_s", "writing_s", "total_s", "cold_start_s"} <= set(figures["end_to_end"])
     assert figures["end_to_end"]["steps"] == 2
+    assert figures["extension"]["peak_ratio"] >= 1
     assert told[0][2] == "dit: starting"
     assert told[-1][:2] == (1, 1)
     text = table(figures)
-    for words in ("share of peak", "aim >= 0.27", "memory growth, stream", "cold start", "micro"):
+    for words in ("share of peak", "aim >= 0.27", "memory growth, stream", "cold start", "micro", "peak memory of 5 s"):
         assert words in text
 
 
