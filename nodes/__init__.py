@@ -11,7 +11,9 @@ from .loaders import SoraLoader
 from .pins import SoraKeyframes, SoraVariations
 from .prompt import SoraPrompt, SoraPromptExpand
 from .sampling import SoraSampler, SoraSigmas, SoraSolver
+from .shots import SoraClearShots, SoraShot, SoraStitch
 from .sound import SoraFoley, SoraSoundToVideo
+from .storyboard import SoraCard, SoraStoryboard
 
 
 class SoraExtension(ComfyExtension):
@@ -41,4 +43,9 @@ class SoraExtension(ComfyExtension):
             SoraVariations,
             SoraFoley,
             SoraSoundToVideo,
+            SoraCard,
+            SoraStoryboard,
+            SoraShot,
+            SoraStitch,
+            SoraClearShots,
         ]

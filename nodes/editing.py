@@ -6,7 +6,7 @@ from typing import Any
 
 from ..sora_core.editing.blend import blend
 from ..sora_core.editing.connect import connect
-from ..sora_core.editing.curve import CURVES, CUSTOM
+from ..sora_core.editing.curve import AMOUNT, CURVES, CUSTOM
 from ..sora_core.editing.extend import DIRECTIONS, extend
 from ..sora_core.editing.loop import loop
 from ..sora_core.editing.recut import recut
@@ -16,6 +16,9 @@ from ..sora_core.editing.strength import STRENGTHS
 from .adapters.films import film_of, video_of
 from .editor import (
     CATEGORY,
+    FADED_SOUND,
+    FROM_FILE,
+    KEPT_SOUND,
     VIDEO,
     context_input,
     maker_of,
@@ -40,7 +43,7 @@ class SoraExtend(io.ComfyNode):
             node_id="SoraExtend",
             display_name="Sora Extend",
             category=CATEGORY,
-            description="Go on after a clip's end, or make what came before it, in picture and sound. Works on any video model; long results are written to disk as they are made.",
+            description="Go on after a clip's end, or make what came before it, in picture and sound. Works on any flow-matching video model; long results are written to disk as they are made.",
             search_aliases=["extend video", "continue video", "longer"],
             inputs=[
                 io.Video.Input("video", tooltip=VIDEO),
@@ -114,7 +117,7 @@ class SoraConnect(io.ComfyNode):
             description="Make what lies between the end of one clip and the start of another, and give all three as one.",
             search_aliases=["interpolate videos", "join clips", "transition"],
             inputs=[
-                io.Video.Input("video", tooltip="The clip that comes first. " + VIDEO),
+                io.Video.Input("video", tooltip="The clip that comes first. " + FROM_FILE),
                 io.Video.Input("video_2", tooltip="The clip that follows."),
                 *model_inputs("What is seen between the two clips."),
                 io.Float.Input("seconds", default=1.0, min=0.05, max=600.0, step=0.05, tooltip=ADDED),
@@ -155,7 +158,7 @@ class SoraBlend(io.ComfyNode):
             description="Turn one clip into another along a curve of influence: where both are mixed, the mix is made anew.",
             search_aliases=["morph", "crossfade", "merge videos"],
             inputs=[
-                io.Video.Input("video", tooltip="The clip that it begins with. " + VIDEO),
+                io.Video.Input("video", tooltip="The clip that it begins with. " + FROM_FILE),
                 io.Video.Input("video_2", tooltip="The clip that it turns into."),
                 *model_inputs("What is seen while the two are mixed."),
                 io.Combo.Input(
@@ -175,7 +178,7 @@ class SoraBlend(io.ComfyNode):
                     min=0.0,
                     max=600.0,
                     step=0.05,
-                    tooltip="Length of the result, at most the shorter section's. 0 takes that.",
+                    tooltip="Length of the result, at most the shorter section's. 0 takes the shorter section's.",
                 ),
                 *[
                     io.Float.Input(
@@ -185,25 +188,25 @@ class SoraBlend(io.ComfyNode):
                         max=1.0,
                         step=0.01,
                         advanced=True,
-                        tooltip=f"{which} clip's section {edge}, from 0 (its first frame) to 1 (its end).",
+                        tooltip=f"Where the {which} clip's section {edge}, 0 (its first frame) to 1 (its end).",
                     )
                     for name, default, which, edge in (
-                        ("section_start", 0.0, "The first", "begins"),
-                        ("section_end", 1.0, "The first", "ends"),
-                        ("section_start_2", 0.0, "The second", "begins"),
-                        ("section_end_2", 1.0, "The second", "ends"),
+                        ("section_start", 0.0, "first", "begins"),
+                        ("section_end", 1.0, "first", "ends"),
+                        ("section_start_2", 0.0, "second", "begins"),
+                        ("section_end_2", 1.0, "second", "ends"),
                     )
                 ],
                 io.Float.Input(
                     "amount",
-                    default=1.0,
+                    default=AMOUNT,
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="How far an even mix is made anew, more than 0 and at most 1. A little leaves a plain dissolve.",
+                    tooltip="How far an even mix is made anew, more than 0 and at most 1. 1 leaves nothing of either clip where they are mixed evenly, little a plain dissolve.",
                 ),
                 unlike_input(),
-                *sampling_inputs(),
+                *sampling_inputs(FADED_SOUND),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[io.Video.Output(display_name="video", tooltip="The blend, for Save Video.")],
@@ -273,7 +276,7 @@ class SoraRemix(io.ComfyNode):
                     tooltip="Share of the noise schedule for custom, more than 0 and at most 1.",
                 ),
                 io.Boolean.Input("keep_sound", default=False, tooltip="Leave the sound as it is."),
-                *sampling_inputs(),
+                *sampling_inputs(KEPT_SOUND),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[io.Video.Output(display_name="video", tooltip="The changed clip, for Save Video.")],
@@ -323,7 +326,7 @@ class SoraRecut(io.ComfyNode):
                 io.String.Input(
                     "redo",
                     default="0.8:1.4",
-                    tooltip="Sections to make anew, in seconds of the clip: 0.8:1.4, or 0.8:1.4=2 for a new length; several with commas. Empty only trims.",
+                    tooltip="Sections to make anew, in seconds of the clip before it is trimmed: 0.8:1.4, or 0.8:1.4=2 for a new length; several with commas. Empty only trims.",
                 ),
                 context_input(),
                 *sampling_inputs(),

@@ -11,8 +11,14 @@ from .adapters.sampler import Run
 from .host import io, say
 from .sampling import SOLVER, STEPS
 
-VIDEO = "The clip; from a file it is read piece by piece, however long it is."
+FROM_FILE = "From a file it is read piece by piece, however long it is."
+VIDEO = "The clip. " + FROM_FILE
 CATEGORY = "sora/editing"
+
+WITHOUT_SOUND = "The VAE of sound. Without it what is made is silent, also with a model that makes both."
+FADED_SOUND = "The VAE of sound. Without it the clips' own sound is faded over."
+KEPT_SOUND = "The VAE of sound. Without it the sound stays as it is."
+FOR_SOUND = "The VAE of sound that belongs to the model. Needed here."
 
 
 def model_inputs(prompt: str) -> list[Any]:
@@ -28,7 +34,7 @@ def model_inputs(prompt: str) -> list[Any]:
     ]
 
 
-def sampling_inputs() -> list[Any]:
+def sampling_inputs(audio_vae: str = WITHOUT_SOUND) -> list[Any]:
     """Return the settings of a sampling run, and the sockets that not every graph needs."""
     defaults = Defaults()
     return [
@@ -53,7 +59,7 @@ def sampling_inputs() -> list[Any]:
         io.Vae.Input(
             "audio_vae",
             optional=True,
-            tooltip="The VAE of sound. Without it what is made is silent, also with a model that makes both.",
+            tooltip=audio_vae,
         ),
         io.Model.Input(
             "model_low",
@@ -87,7 +93,7 @@ def context_input() -> Any:
         max=60.0,
         step=0.05,
         advanced=True,
-        tooltip="Seconds of the clip that each run sees, 0 to 60. 0 takes 0.75 s, or what there is of it; more follows the motion better and leaves less to be made at a time.",
+        tooltip="Seconds of the clip that each run sees beside what it makes, 0 to 60. 0 takes 0.75 s, or less where less serves; more follows the motion better and leaves less to be made in a run.",
     )
 
 

@@ -9,20 +9,25 @@ from ..sora_core.editing.remix import remix
 from .adapters.empty import TRAINED
 from .adapters.films import film_of, video_of
 from .adapters.pins import pins_of
-from .editor import CATEGORY, VIDEO, context_input, maker_of, model_inputs, sampling_inputs, settings_of
+from .editor import CATEGORY, FROM_FILE, context_input, maker_of, model_inputs, sampling_inputs, settings_of
 from .host import io
 
 MOST = 20
 """Pictures, and clips, that one node takes."""
 
-TIMES = "Seconds at which each {what} is seen, in their order, with commas: 0, 1.5, end. Fewer times than {what}s is an error."
+TIMES = "Seconds at which each {what} begins, in the order of the sockets, with commas: 0, 1.5, end. As many as {what}s are connected; end lets the {what} end with the film."
 
 
-def clip_inputs(seconds: float) -> list[Any]:
-    """Return the inputs for a clip that is made from nothing."""
+def clip_inputs(seconds: float, unless: str = "") -> list[Any]:
+    """Return the inputs for a clip that is made from nothing; ``unless`` says when they do not count."""
     return [
         io.Float.Input(
-            "seconds", default=seconds, min=0.05, max=600.0, step=0.05, tooltip="Length, more than 0 and at most 600."
+            "seconds",
+            default=seconds,
+            min=0.05,
+            max=600.0,
+            step=0.05,
+            tooltip="Seconds, more than 0 and at most 600." + unless,
         ),
         io.Int.Input(
             "width",
@@ -30,7 +35,7 @@ def clip_inputs(seconds: float) -> list[Any]:
             min=16,
             max=4096,
             step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
         ),
         io.Int.Input(
             "height",
@@ -38,7 +43,7 @@ def clip_inputs(seconds: float) -> list[Any]:
             min=16,
             max=4096,
             step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
         ),
         io.Float.Input(
             "fps",
@@ -46,7 +51,7 @@ def clip_inputs(seconds: float) -> list[Any]:
             min=0.0,
             max=120.0,
             step=0.5,
-            tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on.",
+            tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on." + unless,
         ),
     ]
 
@@ -73,7 +78,7 @@ class SoraKeyframes(io.ComfyNode):
                         min=0,
                         max=MOST,
                     ),
-                    tooltip="Pictures, in the order of their times.",
+                    tooltip="Pictures, scaled to cover the film's size and cut evenly. A batch of several is a clip.",
                 ),
                 io.String.Input("image_times", default="0, end", tooltip=TIMES.format(what="picture")),
                 io.Autogrow.Input(
@@ -81,7 +86,7 @@ class SoraKeyframes(io.ComfyNode):
                     template=io.Autogrow.TemplatePrefix(
                         io.Video.Input("video", tooltip="A clip, with its sound."), prefix="video_", min=0, max=MOST
                     ),
-                    tooltip="Clips, in the order of their times.",
+                    tooltip="Clips, with their sound, brought to the film's size and frame rate.",
                 ),
                 io.String.Input("video_times", default="", tooltip=TIMES.format(what="clip")),
                 *clip_inputs(2.0),
@@ -136,11 +141,17 @@ class SoraVariations(io.ComfyNode):
             search_aliases=["variants", "batch", "n variants"],
             inputs=[
                 *model_inputs("What is seen."),
-                io.Int.Input("count", default=4, min=1, max=4, tooltip="Clips, 1 to 4. Clip i is made with seed + i."),
+                io.Int.Input(
+                    "count",
+                    default=4,
+                    min=1,
+                    max=4,
+                    tooltip="Clips, 1 to 4. Clip i, counted from 0, is made with seed + i.",
+                ),
                 io.Video.Input(
                     "video",
                     optional=True,
-                    tooltip="A clip to vary; without one they come from the prompt alone. " + VIDEO,
+                    tooltip="A clip to vary; without one they come from the prompt alone. " + FROM_FILE,
                 ),
                 io.Float.Input(
                     "strength",
@@ -148,9 +159,9 @@ class SoraVariations(io.ComfyNode):
                     min=0.01,
                     max=1.0,
                     step=0.01,
-                    tooltip="How much a connected clip may change, more than 0 and at most 1.",
+                    tooltip="How much a connected clip may change: the share of the noise schedule that is run, more than 0 and at most 1.",
                 ),
-                *clip_inputs(2.0),
+                *clip_inputs(2.0, " A connected clip keeps its own."),
                 *sampling_inputs(),
             ],
             hidden=[io.Hidden.unique_id],

@@ -92,17 +92,20 @@ class SoraPromptExpand(io.ComfyNode):
             node_id="SoraPromptExpand",
             display_name="Sora Prompt Expand",
             category="sora/prompt",
-            description="Write a few words out to a whole prompt. For Sora's own model what is left open is drawn from what it knows; with a text model connected, that one writes.",
+            description="Write a few words out to a whole prompt. What is left open is drawn from what Sora's own model knows; with a text model connected, that one writes.",
             search_aliases=["prompt enhance", "rewrite prompt", "expansion level"],
             inputs=[
                 io.String.Input(
-                    "prompt", multiline=True, default="a red ball", tooltip="What is to be seen; it is kept."
+                    "prompt",
+                    multiline=True,
+                    default="a red ball",
+                    tooltip="What is to be seen, in a few words; what it names is kept.",
                 ),
                 io.Combo.Input(
                     "length",
                     options=list(EXPANSIONS),
                     default="medium",
-                    tooltip="short names little more than is given, medium all of the scene, long the sound and light too.",
+                    tooltip="short adds a motion, medium size and scene too, long also the sound. A text model is asked for 20 to 40, 60 to 100 or 150 to 200 words.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -110,12 +113,12 @@ class SoraPromptExpand(io.ComfyNode):
                     min=0,
                     max=MAX_SEED,
                     control_after_generate=True,
-                    tooltip="Of what is drawn for the rest; the same seed writes the same prompt.",
+                    tooltip="Seed of what is left open; the same seed and inputs give the same prompt.",
                 ),
                 io.Clip.Input(
                     "text_model",
                     optional=True,
-                    tooltip="A CLIP that can write, as core's Generate Text takes it (Gemma, Qwen). Without one the world of Sora's own model is described.",
+                    tooltip="A CLIP that can write, as core's Generate Text takes it (Gemma, Qwen). Without one the prompt is written in the words of Sora's own model.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],

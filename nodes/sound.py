@@ -7,7 +7,7 @@ from typing import Any
 from ..sora_core.editing.sound import foley, sound_to_video
 from .adapters.empty import TRAINED
 from .adapters.films import film_of, track_of, video_of
-from .editor import CATEGORY, VIDEO, context_input, maker_of, model_inputs, sampling_inputs, settings_of
+from .editor import CATEGORY, FOR_SOUND, VIDEO, context_input, maker_of, model_inputs, sampling_inputs, settings_of
 from .host import io
 
 
@@ -27,7 +27,7 @@ class SoraFoley(io.ComfyNode):
                 io.Video.Input("video", tooltip=VIDEO + " A sound that it has is replaced."),
                 *model_inputs("What is seen and heard."),
                 context_input(),
-                *sampling_inputs(),
+                *sampling_inputs(FOR_SOUND),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[io.Video.Output(display_name="video", tooltip="The clip with its new sound, for Save Video.")],
@@ -53,7 +53,7 @@ class SoraSoundToVideo(io.ComfyNode):
             description="Make the picture of a sound, which stays as it is. Needs a model that makes picture and sound together, and its audio VAE.",
             search_aliases=["audio to video", "music video", "sound driven"],
             inputs=[
-                io.Audio.Input("audio", tooltip="The sound."),
+                io.Audio.Input("audio", tooltip="The sound; brought to the model's sample rate and channels."),
                 *model_inputs("What is seen."),
                 io.Float.Input(
                     "seconds",
@@ -61,7 +61,7 @@ class SoraSoundToVideo(io.ComfyNode):
                     min=0.0,
                     max=600.0,
                     step=0.05,
-                    tooltip="Length, at most 600. 0 is as long as the sound.",
+                    tooltip="Seconds, at most 600; a shorter sound is filled up with silence. 0 is as long as the sound.",
                 ),
                 io.Int.Input(
                     "width",
@@ -88,7 +88,7 @@ class SoraSoundToVideo(io.ComfyNode):
                     tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on.",
                 ),
                 context_input(),
-                *sampling_inputs(),
+                *sampling_inputs(FOR_SOUND),
             ],
             hidden=[io.Hidden.unique_id],
             outputs=[io.Video.Output(display_name="video", tooltip="The clip with the given sound, for Save Video.")],

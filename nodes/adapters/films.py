@@ -84,7 +84,7 @@ def video_of(stream: FilmStream) -> FileVideo:
     """
     path = scratch_file(".mov")
     # what is half-written goes with the exception that stops a run
-    write_lossless(path, replace(stream, pieces=_stoppable(stream.pieces)))
+    write_lossless(path, replace(stream, pieces=stoppable(stream.pieces)))
     return FileVideo(path=path)
 
 
@@ -142,7 +142,7 @@ class FileVideo(Input.Video):
             name = "av1" if container == "webm" else "h264"
         film = self.film
         stream = FilmStream(
-            pieces=_stoppable(_pieces(film)),
+            pieces=stoppable(_pieces(film)),
             num_frames=film.num_frames,
             width=film.width,
             height=film.height,
@@ -211,7 +211,7 @@ def _pieces(film: Film) -> Iterator[Piece]:
         heard = until
 
 
-def _stoppable(pieces: Iterator[Piece]) -> Iterator[Piece]:
+def stoppable(pieces: Iterator[Piece]) -> Iterator[Piece]:
     """Yield pieces as long as the user lets the run go on."""
     for piece in pieces:
         check_interrupt()

@@ -63,8 +63,8 @@ def bench(
         progress: told before each measurement.
 
     Returns:
-        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``), its figures; ``aims`` holds key, aim and
-        whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`,
+        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``), its figures; ``aims`` holds
+        key, aim and whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`,
         `extension.bench_extension`.
 
     Raises:

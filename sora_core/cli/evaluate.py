@@ -20,9 +20,13 @@ examples:
   sora evaluate --clips 64 --json figures.json --checkpoint runs/night/model.safetensors
   sora evaluate --from clips/
       clips that are there already: mp4 files with their tags, or a .json beside each (prompt, seed, level)
+  sora evaluate --editing --clips 24 --json editing.json
+      the editor instead: 24 true clips for each kind of edit, of which 4 are made a minute longer
 
 Seeds are fixed and settings are the defaults of sora generate, so that two runs on one machine say the same.
 """
+
+CLIPS, EDITS = 256, 24
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public type for it
@@ -34,12 +38,13 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
         epilog=EXAMPLES,
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--clips", type=count, default=256, metavar="N", help="how many (default 256)")
+    parser.add_argument("--clips", type=count, metavar="N", help="how many (default 256, of each edit 24)")
+    parser.add_argument(
+        "--editing", action="store_true", help="measure the editor instead, and clips from text where bars need them"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="measure existing clips instead")
-    parser.add_argument(
-        "--pictures", type=Path, metavar="DIR", help="write a contact sheet of 24 clips and three spectrograms there"
-    )
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="write contact sheets, and spectrograms, there")
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of prompts and clips (default 0)")
     add_checkpoint(parser)
     add_device(parser)
@@ -54,6 +59,8 @@ def run(args: argparse.Namespace) -> int:
         check_folder(args.pictures.absolute().parent)
     if args.source is not None and not args.source.is_dir():
         raise SoraError(f"--from {args.source} is not a folder; name one that holds clips")
+    if args.source is not None and args.editing:
+        raise SoraError("--from measures clips that are there and --editing makes its own; leave away either of them")
     checkpoint = None if args.source else args.checkpoint or find_checkpoint()
     if checkpoint is not None:
         read_metadata(checkpoint)
@@ -61,26 +68,52 @@ def run(args: argparse.Namespace) -> int:
 
     device = choose_device(args.device)
     set_threads(args.threads)
-    from ..evaluation.report import table
-    from ..evaluation.run import evaluate
-
     progress = Progress("measuring")
     try:
-        figures = evaluate(
-            clips=args.clips,
-            checkpoint=checkpoint,
-            device=device,
-            source=args.source,
-            seed=args.seed,
-            progress=progress,
-            pictures=args.pictures,
-        )
+        figures, text = (_editing if args.editing else _clips)(args, checkpoint, device, progress)
     finally:
         progress.close()
-    print(table(figures))
+    print(text)
     if args.json is not None:
         from ..atomic import replacing
 
         with replacing(args.json) as hidden:
             hidden.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     return 0
+
+
+def _clips(
+    args: argparse.Namespace, checkpoint: Path | None, device: str, progress: Progress
+) -> tuple[dict[str, Any], str]:
+    """Return the figures of clips, and their table."""
+    from ..evaluation.report import table
+    from ..evaluation.run import evaluate
+
+    figures = evaluate(
+        clips=args.clips or CLIPS,
+        checkpoint=checkpoint,
+        device=device,
+        source=args.source,
+        seed=args.seed,
+        progress=progress,
+        pictures=args.pictures,
+    )
+    return figures, table(figures)
+
+
+def _editing(
+    args: argparse.Namespace, checkpoint: Path | None, device: str, progress: Progress
+) -> tuple[dict[str, Any], str]:
+    """Return the figures of edits, and their table."""
+    from ..evaluation.editing.run import evaluate_editing
+    from ..evaluation.editing.table import editing_table
+
+    figures = evaluate_editing(
+        clips=args.clips or EDITS,
+        checkpoint=checkpoint,
+        device=device,
+        seed=args.seed,
+        progress=progress,
+        pictures=args.pictures,
+    )
+    return figures, editing_table(figures)

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.metadata import Metadata, file_hash, find_checkpoint, read_metadata
 from ..errors import SoraError
-from ..request import ASPECTS, SOLVERS, Plan, Request, resolve
-from .arguments import DTYPES, add_checkpoint, add_device, number, size, whole
-from .outputs import Outputs, Wanted, is_still, plan_outputs
+from ..media.source import require_sound
+from ..request import ASPECTS, Plan, Request, resolve
+from .arguments import add_files, add_model, add_negative, add_sampler, add_seed, number, size, whole
+from .editing import Edit, run_edit
+from .hints import hint_at_words
+from .outputs import Outputs, is_still, plan_outputs, slug, wanted_by
 from .progress import Progress
 from .record import Sources, settings_of, tags_of
+from .writing import described, write_clip
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..editing.engine import Settings
+    from ..editing.film import Film, FilmStream
+    from ..editing.maker import Maker
     from ..pipeline import ClipStream, Pipeline
-
-SPRITES, SPRITE_COLUMNS = 20, 5
 
 EXAMPLES = """\
 examples:
@@ -39,6 +43,8 @@ examples:
       one picture (as --still does)
   sora generate "the ball rolls to the right" --image first.png --last-image last.png
       starts and ends with your pictures
+  sora generate "a large red ball bounces" --sound steps.wav
+      the picture to a sound, as long as that is
   sora info clip.mp4
       prints the command that makes a clip again
 
@@ -66,34 +72,21 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     clip.add_argument("--fps", type=number, metavar="N", help="frames per second")
     clip.add_argument("--still", action="store_true", help="one PNG instead of a clip")
     clip.add_argument("--no-audio", action="store_true", help="leave the sound away")
-    clip.add_argument("--seed", type=whole, default=0, metavar="N", help="which of all the clips (default 0)")
+    add_seed(clip)
     clip.add_argument("--variations", type=whole, default=1, metavar="N", help="how many, from the seed on (default 1)")
 
     wish = parser.add_argument_group("the wish")
-    wish.add_argument("--negative", default="", metavar="TEXT", help="what it should not be")
+    add_negative(wish)
     wish.add_argument("--image", type=Path, metavar="FILE", help="first frame")
     wish.add_argument("--last-image", type=Path, metavar="FILE", help="last frame")
     wish.add_argument(
         "--reference", type=Path, action="append", default=[], metavar="FILE", help="who or what to show; up to two"
     )
+    wish.add_argument("--sound", type=Path, metavar="FILE", help="a sound, or a clip's, to make the picture to")
 
-    sampler = parser.add_argument_group("the sampler")
-    sampler.add_argument("--steps", type=whole, metavar="N", help="more are slower and finer")
-    sampler.add_argument("--cfg", type=number, metavar="X", help="how closely to follow the prompt; 1 is plain")
-    sampler.add_argument("--solver", metavar="NAME", help=", ".join(SOLVERS))
-
-    model = parser.add_argument_group("the model")
-    add_checkpoint(model)  # type: ignore[arg-type]
-    add_device(model)  # type: ignore[arg-type]
-    model.add_argument("--dtype", choices=DTYPES, default="auto", help="numbers to compute in")
-
-    files = parser.add_argument_group("the files")
-    files.add_argument("--force", action="store_true", help="overwrite what is there")
-    files.add_argument("--no-metadata", action="store_true", help="write no prompt, seed or settings into the file")
-    files.add_argument("--sidecar", action="store_true", help="write them into a .json beside it")
-    files.add_argument("--thumbnail", action="store_true", help="write the middle frame as a picture")
-    files.add_argument("--spritesheet", action="store_true", help=f"write {SPRITES} frames as one picture")
-    files.add_argument("--json", action="store_true", help="say what was made as JSON")
+    add_sampler(parser.add_argument_group("the sampler"))
+    add_model(parser.add_argument_group("the model"))
+    add_files(parser.add_argument_group("the files"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,23 +102,26 @@ class Job:
 
 def run(args: argparse.Namespace) -> int:
     """Check, load, sample, write, say what was made."""
+    if args.sound is not None:
+        return run_edit(args, to_sound(args))
     started = time.monotonic()
     job = prepare(args)
-    from .device import choose_device, share_cores
+    from .device import choose_device, set_threads, share_cores
 
     share_cores()
     device = choose_device(args.device)
+    set_threads(args.threads)
     from ..pipeline import Pipeline
 
     pipeline = Pipeline.load(job.model.path, device, None if args.dtype == "auto" else args.dtype)
-    _hint(pipeline, job.request)
+    hint_at_words(pipeline, [job.request.prompt, *(text for _, text in job.request.cues)])
     dtype = str(pipeline.dtype).removeprefix("torch.")
     settings = settings_of(job.request, job.plan, job.sources, dtype)
     model_hash = file_hash(job.model.path)
     made: list[dict[str, Any]] = []
     for clip, outputs in zip(_sample(pipeline, job.request), job.outputs, strict=True):
         tags = tags_of(job.request, clip.seed, settings, job.model, model_hash)
-        _write(clip, outputs, tags, still=job.request.still, tagged=not args.no_metadata)
+        write_clip(clip, outputs, tags, still=job.request.still, tagged=not args.no_metadata)
         made.append({"file": str(outputs.main), "files": [str(path) for path in outputs.files], "seed": clip.seed})
     taken = time.monotonic() - started
     if args.json:
@@ -163,14 +159,13 @@ def prepare(args: argparse.Namespace) -> Job:
         still=still,
         audio=not args.no_audio,
     )
-    wanted = Wanted(
-        sidecar=args.sidecar,
-        thumbnail=args.thumbnail,
-        spritesheet=args.spritesheet,
-        webp=args.thumbnail and _has_webp(),
-    )
     outputs = plan_outputs(
-        args.output, prompt=args.prompt, still=still, variations=args.variations, wanted=wanted, force=args.force
+        args.output,
+        stem=slug(args.prompt),
+        still=still,
+        variations=args.variations,
+        wanted=wanted_by(args),
+        force=args.force,
     )
     model = read_metadata(args.checkpoint or find_checkpoint())
     plan = resolve(request, model.defaults)
@@ -183,10 +178,50 @@ def prepare(args: argparse.Namespace) -> Job:
     return Job(request=_with_pictures(request), plan=plan, model=model, outputs=outputs, sources=sources)
 
 
-def _has_webp() -> bool:
-    from ..media.mp4 import has_webp
+def to_sound(args: argparse.Namespace) -> Edit:
+    """Return what makes the picture to a sound.
 
-    return has_webp()
+    Raises:
+        SoraError: what a sound does not go with, or a size, length or rate that cannot be.
+    """
+    others = ("still", "no_audio", "image", "last_image", "reference")
+    given = [name for name in others if getattr(args, name)] + ["variations"] * (args.variations != 1)
+    if given:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise SoraError(f"--sound makes one clip from a prompt and a sound; leave away {named}")
+    width, height = args.size or (None, None)
+    request = Request(
+        prompt=args.prompt, width=width, height=height, aspect=args.aspect, fps=args.fps, seconds=args.seconds
+    )
+    require_sound(args.sound)
+    fmt = resolve(replace(request, seconds=None), read_metadata(args.checkpoint or find_checkpoint()).defaults).format
+
+    def make(maker: Maker, _: Sequence[Film], settings: Settings) -> FilmStream:
+        from ..editing.sound import sound_to_video
+        from ..media.sound_file import read_track
+
+        return sound_to_video(
+            maker,
+            read_track(args.sound),
+            width=fmt.width,
+            height=fmt.height,
+            fps=fmt.fps,
+            seconds=args.seconds,
+            settings=settings,
+        )
+
+    return Edit(
+        command="generate",
+        stem=slug(args.prompt),
+        others=(args.sound,),
+        options={
+            "sound": str(args.sound),
+            "size": f"{fmt.width}x{fmt.height}",
+            "fps": fmt.fps,
+            "seconds": args.seconds,
+        },
+        make=make,
+    )
 
 
 def _with_pictures(request: Request) -> Request:
@@ -218,76 +253,6 @@ def _sample(pipeline: Pipeline, request: Request) -> list[ClipStream]:
         progress.close()
 
 
-def _hint(pipeline: Pipeline, request: Request) -> None:
-    """Say on stderr which words the model does not know, and what becomes of them."""
-    notes: list[str] = []
-    told = dict.fromkeys(
-        pair for text in (request.prompt, *(text for _, text in request.cues)) for pair in pipeline.unknown_words(text)
-    )
-    for word, nearest in told:
-        taken = f'takes it for its nearest word, "{nearest}"' if nearest else "knows none like it, so it changes little"
-        notes.append(f'"{word}" ({taken})')
-    if notes:
-        print(f"hint: the model was not trained on {', '.join(notes)}", file=sys.stderr)
-    longest = pipeline.text.config.max_tokens
-    if (length := pipeline.tokenizer.encode([request.prompt], sys.maxsize)[0].shape[1]) > longest:
-        print(f"hint: the prompt is {length} tokens long and the model reads the first {longest}", file=sys.stderr)
-
-
-def _write(clip: ClipStream, outputs: Outputs, tags: dict[str, str], *, still: bool, tagged: bool) -> None:
-    """Write one variation's files; the clip itself first, as its frames come out of the decoder."""
-    from ..media.mp4 import write_mp4, write_webp
-    from ..media.png import write_png
-    from ..media.sheet import evenly_spaced, sprites
-
-    shown = tags if tagged else {}
-    picked = {int(index) for index in evenly_spaced(clip.num_frames, SPRITES)} if outputs.spritesheet else set()
-    middle = clip.num_frames // 2
-    kept: dict[int, NDArray[np.uint8]] = {}
-    frames = _keeping(clip, picked | {middle}, kept)
-    if still:
-        for _ in frames:
-            pass
-        write_png(outputs.main, kept[0], shown)
-    else:
-        audio = None if clip.audio is None else clip.audio.numpy()
-        write_mp4(outputs.main, frames, fps=clip.fps, audio=audio, tags=shown)
-    if outputs.thumbnail:
-        write: Callable[[Path, NDArray[np.uint8]], None] = write_webp
-        if outputs.thumbnail.suffix == ".png":
-            write = write_png
-        write(outputs.thumbnail, kept[middle])
-    if outputs.spritesheet:
-        write_png(outputs.spritesheet, sprites([kept[index] for index in sorted(picked)], SPRITE_COLUMNS))
-    if outputs.sidecar:
-        _write_sidecar(outputs.sidecar, tags)
-
-
-def _keeping(clip: ClipStream, wanted: set[int], kept: dict[int, NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the clip's chunks under a progress bar, and put copies of the wanted frames into ``kept``."""
-    progress = Progress("writing ")
-    first = 0
-    try:
-        for chunk in clip.frames:
-            chunk_FHWC = chunk.numpy()
-            for index in wanted & set(range(first, first + len(chunk_FHWC))):
-                kept[index] = chunk_FHWC[index - first].copy()
-            first += len(chunk_FHWC)
-            yield chunk_FHWC
-            progress(first, clip.num_frames)
-    finally:
-        progress.close()
-
-
-def _write_sidecar(path: Path, tags: dict[str, str]) -> None:
-    from ..atomic import replacing
-
-    plain = ("settings", "seed", "level")
-    readable = {key: json.loads(value) if key in plain else value for key, value in tags.items()}
-    with replacing(path) as hidden:
-        hidden.write_text(json.dumps(readable, indent=2) + "\n", encoding="utf-8")
-
-
 def _sentence(job: Job, made: list[dict[str, Any]], taken: float) -> str:
     """Return the one line that says what was made."""
     fmt = job.plan.format
@@ -296,6 +261,11 @@ def _sentence(job: Job, made: list[dict[str, Any]], taken: float) -> str:
     if job.request.still:
         what = f"{fmt.width}x{fmt.height}"
     else:
-        sound = "with sound" if job.plan.samples else "without sound"
-        what = f"{fmt.width}x{fmt.height}, {job.plan.seconds:.2f} s at {fmt.fps:g} fps {sound}"
+        what = described(
+            width=fmt.width,
+            height=fmt.height,
+            seconds=job.plan.seconds,
+            fps=fmt.fps,
+            sound=job.plan.samples > 0,
+        )
     return f"{names}: {what}, {seeds}, made in {taken:.1f} s"

@@ -96,8 +96,8 @@ def _picture(path: Path) -> dict[str, Any]:
     if "settings" in tags:
         facts["settings"] = json.loads(tags["settings"])
     facts["command"] = command_of(path, tags)
-    if (note := _other_model(tags)) is not None:
-        facts["note"] = note
+    if notes := [note for note in (_other_model(tags), _other_sources(tags)) if note]:
+        facts["note"] = "; ".join(notes)
     return facts
 
 
@@ -123,6 +123,17 @@ def _other_model(tags: dict[str, str]) -> str | None:
     if named or "model_sha256" not in tags or file_hash(here) == tags["model_sha256"]:
         return None
     return f"made by {tags.get('model', 'another model')}, not by {here.name}; the command will make another clip"
+
+
+def _other_sources(tags: dict[str, str]) -> str | None:
+    """Say so if files that it was made from are gone or changed."""
+    notes: list[str] = []
+    for name, digest in json.loads(tags["settings"]).get("sources", {}).items():
+        if not Path(name).is_file():
+            notes.append(f"{name}, which it was made from, is not here")
+        elif file_hash(Path(name)) != digest:
+            notes.append(f"{name} is not what it was made from any more")
+    return "; ".join(notes) or None
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import re
 import tempfile
@@ -39,6 +40,16 @@ class Wanted:
     webp: bool = True
 
 
+def wanted_by(args: argparse.Namespace) -> Wanted:
+    """Return what the options of `arguments.add_files` ask for."""
+    webp = False
+    if args.thumbnail:
+        from ..media.mp4 import has_webp
+
+        webp = has_webp()
+    return Wanted(sidecar=args.sidecar, thumbnail=args.thumbnail, spritesheet=args.spritesheet, webp=webp)
+
+
 def is_still(output: Path | None, still: bool) -> bool:
     """Say whether one picture is wanted: by the flag, or by a name that ends in .png.
 
@@ -56,13 +67,13 @@ def is_still(output: Path | None, still: bool) -> bool:
 
 
 def plan_outputs(
-    output: Path | None, *, prompt: str, still: bool, variations: int, wanted: Wanted, force: bool
+    output: Path | None, *, stem: str, still: bool, variations: int, wanted: Wanted, force: bool
 ) -> list[Outputs]:
     """Return the files of each variation.
 
     Args:
         output: the asked name, or None for a fresh one in the current folder.
-        prompt: which a fresh name is made from.
+        stem: what a fresh name begins with.
         still: whether it is a picture.
         variations: more than one are numbered -1, -2 and so on.
         wanted: what to write besides.
@@ -72,7 +83,7 @@ def plan_outputs(
         SoraError: the folder is missing or cannot be written, or a file is there already.
     """
     if output is None:
-        names = (Path(f"{slug(prompt)}-{number:03}{STILL if still else CLIP}") for number in itertools.count(1))
+        names = (Path(f"{stem}-{number:03}{STILL if still else CLIP}") for number in itertools.count(1))
         fresh = (_numbered(name, variations, wanted) for name in names)
         planned = next(them for them in fresh if not any(path.exists() for one in them for path in one.files))
     else:

@@ -7,12 +7,16 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..checkpoint.metadata import Metadata
+from ..checkpoint.metadata import Metadata, file_hash
 from ..errors import SoraError
 from ..request import Plan, Request
+
+if TYPE_CHECKING:
+    from ..editing.film import FilmStream
+    from .editing import Edit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,37 @@ def settings_of(request: Request, plan: Plan, sources: Sources, dtype: str) -> d
     }
 
 
+def edit_settings(edit: Edit, request: Request, plan: Plan, stream: FilmStream, **more: object) -> dict[str, Any]:
+    """Return what `settings_of` does, for a film that is made from others.
+
+    ``clips`` are the files named before the prompt, ``options`` the command's own, and ``sources`` the SHA-256 of every
+    file that it is made from.
+
+    Args:
+        edit: the command. request, plan: of its sampler. stream: the film. more: further settings.
+    """
+    return {
+        "command": edit.command,
+        "clips": [str(path) for path in edit.clips],
+        "options": {name: value for name, value in edit.options.items() if _given(value)},
+        "sources": {str(path): file_hash(path) for path in edit.sources},
+        "negative": request.negative,
+        "width": stream.width,
+        "height": stream.height,
+        "frames": stream.num_frames,
+        "fps": stream.fps,
+        "seconds": stream.num_frames / stream.fps,
+        "steps": plan.steps,
+        "cfg": plan.guidance,
+        "audio_cfg": plan.audio_guidance,
+        "rescale": plan.guidance_rescale,
+        "solver": plan.solver,
+        "shift": plan.shift,
+        "audio": stream.channels > 0,
+        **more,
+    }
+
+
 def tags_of(
     request: Request, seed: int, settings: Mapping[str, Any], model: Metadata, model_hash: str
 ) -> dict[str, str]:
@@ -72,8 +107,11 @@ def command_of(path: Path, tags: Mapping[str, str]) -> str:
         SoraError: the file carries none of ours.
     """
     try:
-        prompt, seed = tags["prompt"], tags["seed"]
-        settings = json.loads(tags["settings"])
+        seed, settings = tags["seed"], json.loads(tags["settings"])
+        if "command" in settings:
+            # containers leave empty tags away
+            return edit_command(tags.get("prompt", ""), seed, settings)
+        prompt = tags["prompt"]
         words = ["sora", "generate", prompt, "--size", f"{settings['width']}x{settings['height']}"]
         words += ["--still"] if settings["still"] else ["--seconds", _exact(settings["seconds"])]
         words += ["--fps", _exact(settings["fps"]), "--seed", seed, "--steps", str(settings["steps"])]
@@ -84,11 +122,40 @@ def command_of(path: Path, tags: Mapping[str, str]) -> str:
             words += [option, settings[key]] if settings[key] else []
         for reference in settings["references"]:
             words += ["--reference", reference]
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise SoraError(
             f"{path} carries no settings of ours (it was made by another program, or with --no-metadata)"
         ) from error
     return shlex.join(words)
+
+
+def edit_command(prompt: str, seed: str, settings: Mapping[str, Any]) -> str:
+    """Return the command line that edits clips again, from the settings of `edit_settings`.
+
+    Raises:
+        KeyError, TypeError, AttributeError: they are not such settings.
+    """
+    named = [*settings["clips"], *([prompt] if prompt else [])]
+    words: list[str] = []
+    for option, value in settings["options"].items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [f"--{option}"] if one is True else _option(option, one if isinstance(one, str) else _exact(one))
+    words += ["--seed", seed, "--steps", str(settings["steps"]), "--cfg", _exact(settings["cfg"])]
+    words += ["--solver", settings["solver"], "--dtype", settings["dtype"]]
+    for option in ("negative", "checkpoint"):
+        words += _option(option, settings[option]) if settings[option] else []
+    if any(word.startswith("-") for word in named):
+        return shlex.join(["sora", settings["command"], *words, "--", *named])
+    return shlex.join(["sora", settings["command"], *named, *words])
+
+
+def _given(value: object) -> bool:
+    return value is not None and value is not False and value != []
+
+
+def _option(name: str, value: str) -> list[str]:
+    """Return an option's words; a value that looks like an option itself is tied to its name."""
+    return [f"--{name}={value}"] if value.startswith("-") else [f"--{name}", value]
 
 
 def _exact(value: float) -> str:

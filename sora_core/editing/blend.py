@@ -1,4 +1,7 @@
-"""One film into another along a curve of influence."""
+"""One film into another along a curve of influence.
+
+    film = blend(maker, FileFilm("day.mp4"), FileFilm("night.mp4"), curve="0:0, 0.5:0.3, 1:1")
+"""
 
 # F frames, f frames of a piece, H W pixels, C sound channels, S samples
 
@@ -15,7 +18,7 @@ from ..errors import SoraError
 from .canvas import Canvas, Part
 from .checks import frames_of_seconds, section
 from .conform import RESIZE, alike, on_grid
-from .curve import CURVES, CUSTOM, Curve, check_amount, read_curve
+from .curve import AMOUNT, CURVES, CUSTOM, Curve, check_amount, read_curve
 from .engine import Settings, fill
 from .film import Film, FilmStream
 from .maker import Maker
@@ -31,7 +34,7 @@ def blend(
     curve: str | Curve = "transition",
     seconds: float | None = None,
     sections: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 1.0), (0.0, 1.0)),
-    amount: float = 1.0,
+    amount: float = AMOUNT,
     unlike: str = RESIZE,
     settings: Settings | None = None,
 ) -> FilmStream:

@@ -1,4 +1,7 @@
-"""From the end of one film to the start of another."""
+"""From the end of one film to the start of another.
+
+    film = connect(maker, FileFilm("ball.mp4"), FileFilm("box.mp4"), seconds=2)
+"""
 
 from __future__ import annotations
 

@@ -18,6 +18,10 @@ CURVES: dict[str, Curve] = {
 
 CUSTOM = "custom"
 
+AMOUNT = 0.8
+"""How far an even mix is made anew where nothing else is asked: wholly would leave nothing of either film in a mix that
+is even throughout (ours)."""
+
 
 def read_curve(curve: str | Curve) -> Curve:
     """Return a curve's points: by name, given, or written ``"0:0, 0.5:0.3, 1:1"``.

@@ -1,4 +1,7 @@
-"""More of a film: after its end, or before its beginning."""
+"""More of a film: after its end, or before its beginning.
+
+    longer = extend(maker, FileFilm("ball.mp4"), seconds=3)
+"""
 
 from __future__ import annotations
 

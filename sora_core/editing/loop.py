@@ -1,4 +1,7 @@
-"""A film that can be shown again and again without a seam, in picture and sound."""
+"""A film that can be shown again and again without a seam, in picture and sound.
+
+    endless = loop(maker, FileFilm("ball.mp4"), seconds=1)
+"""
 
 from __future__ import annotations
 

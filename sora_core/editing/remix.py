@@ -1,4 +1,7 @@
-"""A film with something about it changed."""
+"""A film with something about it changed.
+
+    another = remix(maker, FileFilm("ball.mp4"), strength="subtle", keep_sound=True)
+"""
 
 from __future__ import annotations
 

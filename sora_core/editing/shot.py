@@ -44,8 +44,8 @@ def make_shot(
         frames: of the shot. width, height: pixels, cut to the model's grid. fps: frames per second. seed: of the noise.
         context: frames that a run sees of what is there; None is 0.75 s.
         image: its first frame is the shot's. video: what it begins with, cut or gone on from to the shot's length.
-        before: the shot before, where this one goes on from its last ``context`` frames: the result then has
-            ``lead_of(context)`` frames more, to take the place of that one's last.
+        before: the shot before, where this one goes on from its last frames, as many of ``context`` as the model's grid
+            allows: the result then has ``lead_of`` these frames more, to take the place of that one's last.
         report: as in `Settings`.
 
     Raises:
@@ -60,7 +60,7 @@ def make_shot(
     seen = context or context_of(fps, profile)
     settings = Settings(context_s=seen / fps, seed=seed, report=report)
     if video is None and before is None:
-        pins = [] if image is None else [Pin(at_s=0.0, film=_first(image))]
+        pins = [] if image is None else [Pin(at_s=0.0, film=_still(image, fps))]
         return keyframes(maker, pins, seconds=frames / fps, fps=fps, width=width, height=height, settings=settings)
     columns, rows = profile.size(width, height)
     given = video or before
@@ -77,7 +77,10 @@ def make_shot(
     if video is not None:
         kept, rest = min(frames, film.num_frames), frames - film.num_frames
         parts = [Part(frames=kept, film=film, picture=KEEP, sound=KEEP)]
-        return fill(maker, Canvas.like(film, parts + [Part(frames=rest)] * (rest > 0)), settings)
+        if rest > 0:
+            parts.append(Part(frames=rest))
+        return fill(maker, Canvas.like(film, parts), settings)
+    seen = profile.at_most(min(seen, film.num_frames)) or profile.at_least(1)
     if film.num_frames < seen:
         raise SoraError(
             f"the shot before has {film.num_frames} frames, fewer than the {seen} that this one goes on from; "
@@ -87,8 +90,9 @@ def make_shot(
     return _without(fill(maker, Canvas.like(film, [held, Part(frames=frames)]), settings), seen - lead_of(seen))
 
 
-def _first(film: Film) -> Film:
-    return MemoryFilm(picture=next(iter(film.frames(0, 1))), audio=None, fps=film.fps)
+def _still(film: Film, fps: float) -> Film:
+    """Return a film's first frame, which at another rate would be several."""
+    return MemoryFilm(picture=next(iter(film.frames(0, 1))), audio=None, fps=fps)
 
 
 def _without(stream: FilmStream, frames: int) -> FilmStream:

@@ -1,4 +1,8 @@
-"""Sound for a film, and a film for a sound, by a model that makes both."""
+"""Sound for a film, and a film for a sound, by a model that makes both.
+
+    heard = foley(maker, FileFilm("silent.mp4"))
+    seen = sound_to_video(maker, FileFilm("ball.mp4"), width=64, height=64)
+"""
 
 # C sound channels, S samples
 

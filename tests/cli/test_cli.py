@@ -403,7 +403,7 @@ def test_fresh_name_avoids_every_sibling(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a-ball-001-2.json").touch()
     (first, second) = plan_outputs(
-        None, prompt="a ball", still=False, variations=2, wanted=Wanted(sidecar=True), force=False
+        None, stem="a-ball", still=False, variations=2, wanted=Wanted(sidecar=True), force=False
     )
     assert (first.main.name, second.main.name) == ("a-ball-002-1.mp4", "a-ball-002-2.mp4")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -272,6 +274,31 @@ def test_the_forms_are_sora_s():
         "current timeline:\nShot 1:\nduration: 5.0sec\nScene: a ball\n\n"
         "Shot 2:\nduration: 2.5sec\ntransition: fade\nseed: 3\nScene: a box\n"
     )
+
+
+def test_files_are_named_from_the_script_s_folder():
+    text = "Shot 1:\nduration: 1s\nIMAGE: a b.png\nScene: a ball\n\nShot 2:\nduration: 2s\nvideo: clips/x.mp4\n"
+    cards = parse_script(text, folder=Path("board"))
+    assert [card.image for card in cards] == [Path("board/a b.png"), None]
+    assert [card.video for card in cards] == [None, Path("board/clips/x.mp4")]
+    assert [card.text for card in cards] == ["a ball", ""]
+    assert [(c.image, c.video) for c in parse_script(format_script(cards))] == [(c.image, c.video) for c in cards]
+    assert parse_script(text + "instructions: in the rain")[1].text == "in the rain"
+    assert parse_script(text.replace("clips/x.mp4", str(Path("/x.mp4"))), folder=Path("b"))[1].video == Path("/x.mp4")
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ("image:", 'image names no file; write for example "image: first.png" or take the line away'),
+        ("image: a\nimage: b", "image is given twice, first on line 3; take one away"),
+    ],
+)
+def test_bad_files_are_refused(lines, sentence):
+    with pytest.raises(SoraError, match=re.escape(sentence)):
+        parse_script(f"Shot 1:\nduration: 1s\n{lines}\nScene: a ball")
+    with pytest.raises(SoraError, match="holds a picture and a video"):
+        parse_script("Shot 1:\nduration: 1s\nimage: a\nvideo: b\n")
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,7 @@ def test_a_text_model_writes_where_it_can(host):
             return {"words": text}
 
         def generate(self, tokens, **settings):
+            assert tokens == {"words": tokens["words"]}
             assert settings["seed"] == 4
             return [1, 2]
 

@@ -1,8 +1,10 @@
-"""Rewrite the workflows' pictures from real runs: ``python tests/host/thumbnails.py``, after the shipped model changed.
+"""Rewrite the workflows' pictures from real runs: ``python tests/host/thumbnails.py [NAME ...]``, after the shipped model
+changed.
 
-Runs every prompt in ``workflows/api`` inside ComfyUI, on the CPU, and puts four moments of the clip (or one of each of
-four clips, or the image) into ``workflows/*.jpg``. ComfyUI is found as the tests find it: through ``COMFYUI_PATH``, or
-where comfy-cli puts it. Takes about a minute.
+Runs every prompt in ``workflows/api`` inside ComfyUI, on the CPU, and puts four moments of the clip (two of each of two
+clips, one of each of four, or the image) into ``workflows/*.jpg``. Workflows of other families' models get a drawn
+card: their models are not at hand. ComfyUI is found as the tests find it: through ``COMFYUI_PATH``, or where comfy-cli
+puts it. Takes about two minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
 from hosting import boot, find_comfyui
-from workflow_support import NAMES, WORKFLOWS, probe, read_prompt, saved_files
+from workflow_support import FAMILIES, NAMES, WORKFLOWS, probe, read_graph, read_prompt, saved_files
 
 SCALE = 4
 GAP = 8
@@ -24,9 +26,19 @@ QUALITY = 88
 MOMENTS = (0.0, 0.3, 0.6, 1.0)
 """Of a clip, where the four frames come from."""
 
+BEFORE_AND_AFTER = (0.3, 0.8)
+"""The same of two clips that are shown one below the other."""
+
+CARD = (520, 520)
+GIVEN, MADE, INK, PAPER = "#8a8f98", "#d9822b", "#22262b", "#f4f1ea"
+STRIPS = {"extend": "ggggmmmm", "loop": "mmggggmm", "storyboard": "mm mmm mm"}
+"""What a card draws for a kind of edit: frames that are given, frames that are made, and cuts."""
+
 
 def moments(clips: list[np.ndarray]) -> list[np.ndarray]:
     """Return one to four frames ``[H, W, 3]`` that show what was made of clips ``[F, H, W, 3]``."""
+    if len(clips) == 2:
+        return [clip[round(part * (len(clip) - 1))] for clip in clips for part in BEFORE_AND_AFTER]
     if len(clips) > 1:
         return [clip[len(clip) // 3] for clip in clips]
     last = len(clips[0]) - 1
@@ -47,18 +59,45 @@ def sheet(frames: list[np.ndarray], path: Path) -> None:
     page.save(path, quality=QUALITY, optimize=True)
 
 
-def main() -> int:
-    """Run all prompts; return the exit status."""
+def card(name: str, path: Path) -> None:
+    """Save a drawn picture that names a family and shows what is given and what is made."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    note = next(node for node in read_graph(name)["nodes"] if node["type"] == "MarkdownNote")
+    family, kind = note["widgets_values"][0].splitlines()[0].removeprefix("# ").split(": ")
+    page = Image.new("RGB", CARD, PAPER)
+    draw = ImageDraw.Draw(page)
+    width, height = CARD
+    draw.text((width / 2, height * 0.28), family, INK, ImageFont.load_default(64), anchor="mm")
+    draw.text((width / 2, height * 0.42), kind, INK, ImageFont.load_default(40), anchor="mm")
+    strip = STRIPS[kind]
+    step = (width - 80) / len(strip)
+    for index, frame in enumerate(strip):
+        if frame != " ":
+            left, top = 40 + index * step, height * 0.6
+            colour = GIVEN if frame == "g" else MADE
+            draw.rounded_rectangle((left + 3, top, left + step - 3, top + step * 1.2), 6, colour)
+    page.save(path, quality=QUALITY, optimize=True)
+
+
+def main(asked: list[str]) -> int:
+    """Run all prompts, or those asked for; return the exit status."""
+    if unknown := set(asked) - set(NAMES):
+        sys.stderr.write(f"no workflow {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}\n")
+        return 2
     comfyui, reason = find_comfyui()
     if comfyui is None:
         sys.stderr.write(f"{reason}\n")
         return 1
     host = boot(comfyui)
     try:
-        for name in NAMES:
-            files = saved_files(host.base, host.run(read_prompt(name)))
+        for name in asked or NAMES:
             path = WORKFLOWS / f"{name}.jpg"
-            sheet(moments([probe(file).frames for file in files]), path)
+            if name in FAMILIES:
+                card(name, path)
+            else:
+                files = saved_files(host.base, host.run(read_prompt(name)))
+                sheet(moments([probe(file).frames for file in files]), path)
             sys.stdout.write(f"{path.relative_to(WORKFLOWS.parent)}: {path.stat().st_size} bytes\n")
     finally:
         shutil.rmtree(host.base, ignore_errors=True)
@@ -66,4 +105,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,6 +14,12 @@ PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = PACK / "workflows"
 SUBGRAPHS = PACK / "subgraphs"
 NAMES = tuple(sorted(path.stem for path in WORKFLOWS.glob("*.json")))
+FAMILIES = tuple(sorted(path.stem for path in (WORKFLOWS / "api" / "families").glob("*.json")))
+"""Workflows of other families' models, which nobody has at hand in a test."""
+
+OURS = tuple(name for name in NAMES if name not in FAMILIES)
+"""Workflows that run with what the pack brings."""
+
 BLUEPRINTS = tuple(sorted(path.stem for path in SUBGRAPHS.glob("*.json")))
 
 
@@ -24,12 +30,14 @@ def read_graph(name: str) -> dict[str, Any]:
 
 def read_prompt(name: str) -> dict[str, Any]:
     """Return a workflow as an API prompt."""
-    return json.loads((WORKFLOWS / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    folder = WORKFLOWS / "api" / "families" if name in FAMILIES else WORKFLOWS / "api"
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def saved_files(base: Path, outputs: Mapping[str, Any], kind: str = "output") -> list[Path]:
-    """Return the files that a prompt's nodes wrote: ``kind`` output for saved ones, temp for previews."""
-    shown = [file for _, node in sorted(outputs.items()) for file in node.get("images", ())]
+    """Return the files that a prompt's nodes wrote, by their numbers: ``kind`` output for saved ones, temp for previews."""
+    nodes = sorted(outputs.items(), key=lambda item: (len(item[0]), item[0]))
+    shown = [file for _, node in nodes for file in node.get("images", ())]
     return [base / kind / file["subfolder"] / file["filename"] for file in shown if file["type"] == kind]
 
 

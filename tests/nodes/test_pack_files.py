@@ -1,4 +1,4 @@
-"""What stands beside the nodes agrees with them, and the code keeps the pack's rules: read as text, without ComfyUI."""
+"""What stands beside the nodes agrees with them, and the code keeps the pack's rules: without ComfyUI."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from stand_in import Anything, schemas
 
 ROOT = Path(__file__).parents[2]
 NODES = ROOT / "nodes"
@@ -42,6 +43,9 @@ TRANSLATED_BY_CORE = frozenset({"loaders", "latent", "conditioning", "sampling"}
 
 AFTER_GENERATE = {"control_after_generate": {"name": "control after generate"}}
 """The host adds this widget below a seed, and its translations name it so."""
+
+OF_THE_MACHINE = {("SoraLoader", "checkpoint")}
+"""Inputs whose default is a file that the machine has."""
 
 FORBIDDEN_MODULES = frozenset(
     {"subprocess", "pickle", "cloudpickle", "dill", "marshal", "shelve", "ctypes", "socket", "importlib", "nodes"}
@@ -84,54 +88,38 @@ def python_files(*folders: Path) -> list[Path]:
     return sorted(path for folder in folders for path in folder.rglob("*.py"))
 
 
-def constants_of(tree: ast.Module) -> dict[str, Any]:
-    """Return the module's names that are bound to a literal."""
+def node_classes() -> dict[str, ast.ClassDef]:
+    """Return every class of the node modules that has a schema, by name."""
     return {
-        statement.targets[0].id: statement.value.value
-        for statement in tree.body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-        and isinstance(statement.value, ast.Constant)
+        statement.name: statement
+        for path in sorted(NODES.glob("*.py"))
+        for statement in tree_of(path).body
+        if isinstance(statement, ast.ClassDef)
+        and any(isinstance(part, ast.FunctionDef) and part.name == "define_schema" for part in statement.body)
     }
 
 
-def keywords_of(call: ast.Call, names: dict[str, Any]) -> dict[str, Any]:
-    """Return a call's keywords that are literals or names of the module's constants."""
-    found = {}
-    for keyword in call.keywords:
-        value = keyword.value
-        if isinstance(value, ast.Constant):
-            found[keyword.arg] = value.value
-        elif isinstance(value, ast.Name) and value.id in names:
-            found[keyword.arg] = names[value.id]
-    return found
-
-
-def node_classes() -> dict[str, tuple[ast.ClassDef, dict[str, Any]]]:
-    """Return every class of the node modules that has a schema, by name, with its module's constants."""
-    found = {}
-    for path in sorted(NODES.glob("*.py")):
-        tree = tree_of(path)
-        for statement in tree.body:
-            if isinstance(statement, ast.ClassDef) and any(
-                isinstance(part, ast.FunctionDef) and part.name == "define_schema" for part in statement.body
-            ):
-                found[statement.name] = (statement, constants_of(tree))
-    return found
-
-
-def schema_of(node: ast.ClassDef, names: dict[str, Any]) -> dict[str, Any]:
-    """Return the literals of a node's schema: its texts, inputs by id and outputs in order."""
+def written_of(node: ast.ClassDef) -> dict[str, Any]:
+    """Return the literals that stand in the call of a node's schema."""
     call = next(part for part in ast.walk(node) if isinstance(part, ast.Call) and ast.unparse(part.func) == "io.Schema")
-    lists = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg in ("inputs", "outputs")}
+    return {word.arg: word.value.value for word in call.keywords if isinstance(word.value, ast.Constant)}
+
+
+def plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are texts, numbers or switches; what an adapter would give is left out."""
+    return {name: value for name, value in options.items() if isinstance(value, str | int | float)}
+
+
+def schema_of(schema: Anything) -> dict[str, Any]:
+    """Return a node's schema: its texts, inputs by id and outputs in order."""
     return {
-        **keywords_of(call, names),
-        "inputs": {given.args[0].value: keywords_of(given, names) for given in lists["inputs"].elts},
-        "outputs": [keywords_of(given, names) for given in lists["outputs"].elts],
+        **plain(schema.options),
+        "inputs": {given.args[0]: plain(given.options) for given in schema.options["inputs"]},
+        "outputs": [plain(given.options) for given in schema.options["outputs"]],
     }
 
 
-SCHEMAS = {name: schema_of(*found) for name, found in node_classes().items()}
+SCHEMAS = {name: schema_of(schema) for name, schema in schemas().items()}
 
 
 def english_of(schema: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +155,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def numbers_in(text: str) -> set[float]:
-    return {float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)}
+    return {float(number) for number in re.findall(r"(?:(?<!\w)-)?\d+(?:\.\d+)?", text)}
 
 
 # Nodes
@@ -175,6 +163,7 @@ def numbers_in(text: str) -> set[float]:
 
 def test_nodes_are_found():
     assert len(SCHEMAS) >= 10
+    assert sorted(SCHEMAS) == sorted(node_classes())
 
 
 def test_extension_lists_every_node():
@@ -184,9 +173,9 @@ def test_extension_lists_every_node():
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_node_can_be_read_without_running_it(name):
-    schema = SCHEMAS[name]
-    assert [ast.unparse(base) for base in node_classes()[name][0].bases] == ["io.ComfyNode"]
-    assert schema["node_id"] == name
+    schema, node = SCHEMAS[name], node_classes()[name]
+    assert [ast.unparse(base) for base in node.bases] == ["io.ComfyNode"]
+    assert written_of(node)["node_id"] == schema["node_id"] == name
     assert name.startswith("Sora")
     assert re.fullmatch(r"sora/[a-z]+", schema["category"])
     for text in ("display_name", "description"):
@@ -257,7 +246,7 @@ def test_help_page_names_every_input_and_output(name, locale):
         assert words["inputs"][key]["name"] in row
         for option in ("min", "max", "default"):
             value = options.get(option)
-            if isinstance(value, bool) or value in (None, ""):
+            if isinstance(value, bool) or value in (None, "") or (name, key) in OF_THE_MACHINE:
                 continue
             assert (float(value) in numbers_in(row)) if not isinstance(value, str) else f"`{value}`" in row, key
     outputs = rows_of(page, 2)
