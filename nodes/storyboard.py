@@ -19,7 +19,7 @@ Cards = io.Custom("SORA_CARDS")
 
 SCRIPT = "[2s]a large red ball bounces on a wooden floor [2s, fade]a small blue box falls"
 
-CONNECTED = object()
+UNCONNECTED = object()
 """Stands for an input that is not connected: one that is arrives as None where inputs are checked."""
 
 
@@ -145,10 +145,10 @@ class SoraStoryboard(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, script: str | None, cards: Any = CONNECTED) -> bool | str:
+    def validate_inputs(cls, script: str | None, cards: Any = UNCONNECTED) -> bool | str:
         """Refuse a script before any model is loaded."""
         try:
-            if script is not None and cards is CONNECTED:
+            if script is not None and cards is UNCONNECTED:
                 script_cards(script)
         except SoraError as error:
             return str(error)

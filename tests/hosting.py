@@ -92,10 +92,12 @@ def require_comfyui(config: pytest.Config) -> Path:
 
 
 def private_base(base: Path) -> Path:
-    """Make a base directory for a host of our own: empty folders, and this pack in its custom_nodes."""
+    """Make a base directory for a host of our own, or take one again: folders, and this pack in its custom_nodes."""
     for name in ("models/checkpoints", "models/loras", "input", "output", "user", "temp", "custom_nodes"):
         (base / name).mkdir(parents=True, exist_ok=True)
     pack = base / "custom_nodes" / FOLDER
+    if pack.exists():
+        return base
     try:
         pack.symlink_to(PACK, target_is_directory=True)
     except OSError:  # Windows without the right to make links

@@ -112,7 +112,11 @@ def add_blend(parser: Container) -> None:
             help=f"part of the {which} clip to use, from 0 (its start) to 1 (its end)",
         )
     parser.add_argument(
-        "--amount", type=number, default=AMOUNT, metavar="X", help="how far to make an even mix anew, up to 1 (default 0.8)"
+        "--amount",
+        type=number,
+        default=AMOUNT,
+        metavar="X",
+        help="how far to make an even mix anew, up to 1 (default 0.8)",
     )
     _add_unlike(parser)
 

@@ -1,5 +1,7 @@
 """One film into another along a curve of influence.
 
+For example:
+
     film = blend(maker, FileFilm("day.mp4"), FileFilm("night.mp4"), curve="0:0, 0.5:0.3, 1:1")
 """
 

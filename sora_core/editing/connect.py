@@ -1,5 +1,7 @@
 """From the end of one film to the start of another.
 
+For example:
+
     film = connect(maker, FileFilm("ball.mp4"), FileFilm("box.mp4"), seconds=2)
 """
 

@@ -1,5 +1,7 @@
 """More of a film: after its end, or before its beginning.
 
+For example:
+
     longer = extend(maker, FileFilm("ball.mp4"), seconds=3)
 """
 

@@ -1,5 +1,7 @@
 """Pictures and clips pinned at times, and the film between them.
 
+For example:
+
     film = keyframes(maker, [Pin(at_s=0, film=first), Pin(at_s=-1, film=last)], seconds=4)
 """
 

@@ -1,5 +1,7 @@
 """A film that can be shown again and again without a seam, in picture and sound.
 
+For example:
+
     endless = loop(maker, FileFilm("ball.mp4"), seconds=1)
 """
 

@@ -1,5 +1,7 @@
 """A film trimmed, and sections of it made anew between what stays.
 
+For example:
+
     better = recut(maker, FileFilm("ball.mp4"), start_s=0.5, redo=[Redo(start_s=1, end_s=1.5)])
 """
 

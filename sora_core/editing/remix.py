@@ -1,5 +1,7 @@
 """A film with something about it changed.
 
+For example:
+
     another = remix(maker, FileFilm("ball.mp4"), strength="subtle", keep_sound=True)
 """
 

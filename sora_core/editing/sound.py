@@ -1,5 +1,7 @@
 """Sound for a film, and a film for a sound, by a model that makes both.
 
+For example:
+
     heard = foley(maker, FileFilm("silent.mp4"))
     seen = sound_to_video(maker, FileFilm("ball.mp4"), width=64, height=64)
 """

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import serving
 from hosting import FOLDER
-from workflow_support import BLUEPRINTS, NAMES, read_prompt
+from workflow_support import BLUEPRINTS, FAMILIES, OURS, read_prompt
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
@@ -53,17 +53,26 @@ def drive():
 
 @pytest.fixture(scope="module")
 def seen(drive, server):
-    """What the browser saw of all templates and blueprints."""
+    """What the browser saw of the templates of our model, and of all blueprints."""
     return drive(
-        url=server.url, templates=NAMES, run=[RUN], blueprints=BLUEPRINTS, shots=os.environ.get("SORA_SHOTS", "")
+        url=server.url, templates=OURS, run=[RUN], blueprints=BLUEPRINTS, shots=os.environ.get("SORA_SHOTS", "")
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OURS)
 def test_template_opens_whole(name, seen):
     opened = seen["templates"][name]
     assert opened["missing"] == []
     assert opened["prompt"] == read_prompt(name)
+
+
+def test_templates_of_other_families_miss_nothing_but_weights(drive, server):
+    (server.base / "input" / "clip.mp4").touch()
+    opened = drive(url=server.url, templates=FAMILIES, shots=os.environ.get("SORA_SHOTS", ""))["templates"]
+    for name in FAMILIES:
+        assert opened[name]["prompt"] == read_prompt(name)
+        assert opened[name]["missing"]
+        assert all("Loader" in node for node in opened[name]["missing"])
 
 
 def test_run_button_makes_a_clip_and_shows_it(seen):

@@ -1,5 +1,5 @@
-"""Rewrite the workflows' pictures from real runs: ``python tests/host/thumbnails.py [NAME ...]``, after the shipped model
-changed.
+"""Rewrite the workflows' pictures from real runs, after the shipped model changed:
+``python tests/host/thumbnails.py [NAME ...]``.
 
 Runs every prompt in ``workflows/api`` inside ComfyUI, on the CPU, and puts four moments of the clip (two of each of two
 clips, one of each of four, or the image) into ``workflows/*.jpg``. Workflows of other families' models get a drawn

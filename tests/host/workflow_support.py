@@ -35,7 +35,11 @@ def read_prompt(name: str) -> dict[str, Any]:
 
 
 def saved_files(base: Path, outputs: Mapping[str, Any], kind: str = "output") -> list[Path]:
-    """Return the files that a prompt's nodes wrote, by their numbers: ``kind`` output for saved ones, temp for previews."""
+    """Return the files that a prompt's nodes wrote, by node number.
+
+    Args:
+        kind: output for saved ones, temp for previews.
+    """
     nodes = sorted(outputs.items(), key=lambda item: (len(item[0]), item[0]))
     shown = [file for _, node in nodes for file in node.get("images", ())]
     return [base / kind / file["subfolder"] / file["filename"] for file in shown if file["type"] == kind]
