@@ -1,0 +1,79 @@
+"""What a remix changes and what it leaves: each attribute of the result against source and new prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...editing.remix import remix
+from ..detector import Detection
+from ..prompts import expected
+from .cases import Change
+from .measured import Measured, mean, share_of
+from .studio import Studio
+
+KEPT_BAR, CHANGED_BAR = 0.95, 0.90
+STRENGTH = "mild"
+
+
+@dataclass
+class Shares:
+    """What was right, by attribute: those that the new prompt changes, and those that it leaves."""
+
+    kept: dict[str, list[bool]] = field(default_factory=dict)
+    changed: dict[str, list[bool]] = field(default_factory=dict)
+
+    def see(self, change: Change, seen: Detection, words: dict[str, str]) -> None:
+        """Judge one clip by the words of its target; what is left is what source and target share."""
+        for name, word in words.items():
+            column = self.changed if name in change.changed else self.kept
+            column.setdefault(name, []).append(getattr(seen, name) == word)
+
+    def share(self, column: dict[str, list[bool]]) -> float | None:
+        """Return the share of right answers over all attributes of a column."""
+        return mean([right for answers in column.values() for right in answers])
+
+
+def judge(studio: Studio, changes: Sequence[Change], seen: Sequence[Detection]) -> Shares:
+    """Say what of each change is right in what is seen of it."""
+    shares = Shares()
+    for change, detection in zip(changes, seen, strict=True):
+        shares.see(change, detection, expected(change.target.attributes, studio.level))
+    return shares
+
+
+def remixed(studio: Studio, changes: Sequence[Change], strength: str | float = STRENGTH) -> list[Detection]:
+    """Remix each true source to its target's prompt, and say what is seen."""
+    made: list[Detection] = []
+    for change, film in zip(changes, studio.sources([change.source for change in changes]), strict=True):
+        settings = studio.settings(change.target, "remix")
+        stream = remix(studio.maker(change.target.prompt), film, strength=strength, settings=settings)
+        made.append(studio.detect(studio.finish("remix", change.target, stream)))
+    return made
+
+
+def measure_remix(
+    studio: Studio, changes: Sequence[Change], true: Sequence[Detection], from_text: Sequence[Detection]
+) -> dict[str, Measured]:
+    """Measure what is kept and what is changed, each over what clips from the same new prompts alone get right.
+
+    The truth is the target rendered; the baseline is the source as it was.
+
+    Args:
+        studio, changes: what to do.
+        true, from_text: what is seen in the targets' true clips, and in clips made from their prompts.
+    """
+    plain = judge(studio, changes, from_text)
+    columns = {
+        "value": judge(studio, changes, remixed(studio, changes)),
+        "ground_truth": judge(studio, changes, true),
+        "baseline": judge(
+            studio, changes, [studio.detect(film) for film in studio.sources([c.source for c in changes])]
+        ),
+    }
+    kept = {name: share_of(one.share(one.kept), plain.share(plain.kept)) for name, one in columns.items()}
+    changed = {name: share_of(one.share(one.changed), plain.share(plain.changed)) for name, one in columns.items()}
+    return {
+        "remix_kept": Measured(bar=KEPT_BAR, **kept),
+        "remix_changed": Measured(bar=CHANGED_BAR, **changed),
+    }
