@@ -269,7 +269,7 @@ class SoraRemix(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "custom",
-                    default=0.75,
+                    default=0.9,
                     min=0.01,
                     max=1.0,
                     step=0.01,

@@ -93,7 +93,7 @@ def context_input() -> Any:
         max=60.0,
         step=0.05,
         advanced=True,
-        tooltip="Seconds of the clip that each run sees beside what it makes, 0 to 60. 0 takes 0.75 s, or less where less serves; more follows the motion better and leaves less to be made in a run.",
+        tooltip="Seconds of the clip that each run sees beside what it makes, 0 to 60. 0 takes 1.1 s, or less where less serves; more follows the motion better and leaves less to be made in a run.",
     )
 
 

@@ -155,7 +155,7 @@ class SoraVariations(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "strength",
-                    default=0.75,
+                    default=0.9,
                     min=0.01,
                     max=1.0,
                     step=0.01,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.editing.card import TRANSITIONS
-from ..sora_core.editing.one_clip import MODES
+from ..sora_core.editing.one_clip import MODES, SHOTS
 from ..sora_core.errors import SoraError
 from .adapters.board import Source, card_after, expand, script_cards, settle
 from .adapters.family import profile_of
@@ -61,6 +61,7 @@ class SoraCard(io.ComfyNode):
                     default=-1,
                     min=-1,
                     max=0x7FFFFFFFFFFFFFFF,
+                    control_after_generate=False,
                     tooltip="Seed of this shot alone; -1 follows the storyboard's.",
                 ),
                 Cards.Input("cards", optional=True, tooltip="The cards before this one."),
@@ -130,7 +131,7 @@ class SoraStoryboard(io.ComfyNode):
                 io.Combo.Input(
                     "mode",
                     options=list(MODES),
-                    default=MODES[0],
+                    default=SHOTS,
                     tooltip="single: one clip in which the prompt changes, for a few short shots with cuts and Sora's own model. shots: a clip for each. auto: single where that can be.",
                 ),
                 fade_input(),

@@ -79,7 +79,7 @@ def settle(
     fade: float,
     context: float,
 ) -> Board:
-    """Return a storyboard on whole frames; fps and context 0 take the model's rate and 0.75 s.
+    """Return a storyboard on whole frames; fps and context 0 take the model's rate and 1.1 s.
 
     Raises:
         SoraError: cards or settings that cannot be, or too many shots.

@@ -62,7 +62,7 @@ def shot_of(
     video: Any = None,
     report: Report | None = None,
 ) -> FilmStream:
-    """Return a shot as `make_shot` does; fps and context 0 take the model's rate and 0.75 s.
+    """Return a shot as `make_shot` does; fps and context 0 take the model's rate and 1.1 s.
 
     Args:
         previous, video: VIDEO or None. image: IMAGE or None.

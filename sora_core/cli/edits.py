@@ -70,7 +70,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
         command.add(film)
         if command.sounds:
             film.add_argument("--no-audio", action="store_true", help="leave the sound away")
-        film.add_argument("--context", type=number, metavar="S", help="seconds seen of what is there (default 0.75)")
+        film.add_argument("--context", type=number, metavar="S", help="seconds seen of what is there (default 1.1)")
         add_seed(film)
         add_negative(film)
         add_sampler(parser.add_argument_group("the sampler"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint.metadata import Metadata, file_hash, find_checkpoint, read_metadata
 from ..editing.card import Card
-from ..editing.one_clip import AUTO, MODES, OneClip, one_clip
+from ..editing.one_clip import MODES, SHOTS, OneClip, one_clip
 from ..editing.profile import our_profile
 from ..editing.script import format_script, parse_script
 from ..editing.store import ShotStore
@@ -84,12 +84,12 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     film.add_argument("--fps", type=number, metavar="N", help="frames per second")
     film.add_argument("--no-audio", action="store_true", help="leave the sound away")
     film.add_argument("--fade", type=number, metavar="S", help="seconds of a fade (default 0.5)")
-    film.add_argument("--context", type=number, metavar="S", help="seconds seen of the shot before (default 0.75)")
+    film.add_argument("--context", type=number, metavar="S", help="seconds seen of the shot before (default 1.1)")
     film.add_argument(
         "--mode",
-        default=AUTO,
+        default=SHOTS,
         metavar="NAME",
-        help=f"{', '.join(MODES)}: one clip, or one for each shot (default auto)",
+        help=f"{', '.join(MODES)}: one clip, or one for each shot (default shots)",
     )
     add_seed(film)
     add_negative(film)

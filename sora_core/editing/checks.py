@@ -24,7 +24,7 @@ LONGEST_CONTEXT_S = 60.0
 def check_context_s(seconds: float | None) -> None:
     """Refuse seconds of context that cannot be; None leaves them open."""
     if seconds is not None and not 0 < seconds <= LONGEST_CONTEXT_S:
-        raise SoraError(f"context {seconds:g} s must be more than 0 and at most {LONGEST_CONTEXT_S:g}; 0.75 is usual")
+        raise SoraError(f"context {seconds:g} s must be more than 0 and at most {LONGEST_CONTEXT_S:g}; 1.1 is usual")
 
 
 def frames_of_seconds(seconds: float, fps: float, what: str = "seconds") -> int:

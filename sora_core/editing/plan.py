@@ -9,6 +9,9 @@ from .canvas import Canvas
 from .profile import Profile
 from .window import spans
 
+ROOM = 0.75
+"""Share of a run that contexts on both sides may take, where what follows can be seen less of (ours)."""
+
 
 class Stretch(NamedTuple):
     """Frames ``start`` to ``stop`` of a canvas that hold something to make."""
@@ -76,12 +79,15 @@ def _job(stretch: Stretch, total: int, context: int, profile: Profile) -> Job:
             # Nothing lies before the canvas: better to see more of what follows.
             place = place._replace(start=0)
         return Job([place], backwards=False)
-    if longest <= context + after:
+    backwards = bool(after) and not before
+    while not backwards and context + after > ROOM * longest and 0 < (fewer := _suffix(after - 1, profile)) < after:
+        after = fewer
+    if longest <= after + context * (not backwards):
         raise SoraError(
             f"a context of {context} frames leaves nothing to make of the {longest} frames that {profile.family} makes "
             "at a time; ask for a shorter context"
         )
-    if after and not before:
+    if backwards:
         return Job(_backwards(stretch, after, longest, profile), backwards=True)
     return Job(_forwards(stretch, before, after, context=context, longest=longest, profile=profile), backwards=False)
 

@@ -42,7 +42,7 @@ def make_shot(
     Args:
         maker: the model with the shot's prompt.
         frames: of the shot. width, height: pixels, cut to the model's grid. fps: frames per second. seed: of the noise.
-        context: frames that a run sees of what is there; None is 0.75 s.
+        context: frames that a run sees of what is there; None is 1.1 s.
         image: its first frame is the shot's. video: what it begins with, cut or gone on from to the shot's length.
         before: the shot before, where this one goes on from its last frames, as many of ``context`` as the model's grid
             allows: the result then has ``lead_of`` these frames more, to take the place of that one's last.

@@ -20,7 +20,7 @@ from ..media.image import read_image
 from .card import Card
 from .film import Film, FilmStream, MemoryFilm, Piece
 from .maker import Maker
-from .one_clip import AUTO, OneClip, one_clip
+from .one_clip import SHOTS, OneClip, one_clip
 from .shot import lead_of, make_shot
 from .stitch import Border, stitch
 from .store import ShotStore
@@ -41,7 +41,7 @@ def storyboard(
     settings: ShotSettings,
     *,
     seed: int = 0,
-    mode: str = AUTO,
+    mode: str = SHOTS,
     fade_s: float | None = None,
     context_s: float | None = None,
     store: ShotStore | None = None,
@@ -58,7 +58,7 @@ def storyboard(
         settings: all that the makers are set to, by which a shot is found again, and the film's size and rate.
         seed: of cards without one. mode: one of `one_clip.MODES`.
         fade_s: seconds of a fade. context_s: seconds that a run sees of what is there. None takes half a second and
-            0.75 s.
+            1.1 s.
         store: where finished shots are kept; None forgets them with the film.
         report: told of each shot.
 

@@ -17,7 +17,7 @@ from .profile import Profile
 FORMAT_VERSION = 1
 """Raise it when the same inputs make another shot, so that shots kept by older code are not taken for new ones."""
 
-CONTEXT_S = 0.75
+CONTEXT_S = 1.1
 """Seconds of the shot before that one which goes on from it sees, where nothing else is asked (our decision)."""
 
 FADE_S = 0.5

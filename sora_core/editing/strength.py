@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import SoraError
 
-STRENGTHS = {"subtle": 0.5, "mild": 0.75, "strong": 0.95}
+STRENGTHS = {"subtle": 0.75, "mild": 0.9, "strong": 0.97}
 """Share of the noise schedule that is run, by the names of Sora's editor. Its own values were never published: these
 were measured on our model (what each keeps and changes stands in the README)."""
 
@@ -23,5 +23,5 @@ def read_strength(strength: str | float) -> float:
         names = ", ".join(STRENGTHS)
         raise SoraError(f"strength {strength!r} is not known; choose one of {names}, or a share up to 1") from None
     if not 0 < share <= 1:
-        raise SoraError(f"strength {share:g} must be more than 0 and at most 1; 0.75 is usual")
+        raise SoraError(f"strength {share:g} must be more than 0 and at most 1; 0.9 is usual")
     return share

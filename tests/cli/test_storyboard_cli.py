@@ -110,7 +110,7 @@ def test_pictures_and_clips_are_named_from_the_script(make):
 
 
 def test_one_clip_where_that_can_be(make):
-    code, out, _ = make("--script", "[0.4s]a red ball [0.35s]bounces", "-o", "a.mp4")
+    code, out, _ = make("--script", "[0.4s]a red ball [0.35s]bounces", "-o", "a.mp4", "--mode", "auto")
     assert code == 0
     assert "2 shots in one clip" in out
     assert len(kept()) == 1

@@ -29,7 +29,7 @@ from sora_core.editing.redo import Redo, read_redo
 from sora_core.editing.remix import remix
 from sora_core.editing.resample import resample
 from sora_core.editing.sound import foley, sound_to_video
-from sora_core.editing.window import Window, by_latent, by_sound_latent, filled, spans
+from sora_core.editing.window import LANDING, Window, by_latent, by_sound_latent, filled, spans
 from sora_core.errors import SoraError
 
 RATE = 16_000
@@ -183,12 +183,12 @@ def test_each_run_sees_what_is_finished():
     toy, source = Toy(), film(30)
     extend(toy, source, seconds=4).collect()
     first, second = toy.tasks[:2]
-    assert first.video_mask.tolist() == [0, 0, 0, 1, 1, 1, 1]
-    assert toy.encoded[0][0, 0, 0, 0] == 21, "the last nine frames of the film"
-    assert bool((toy.encoded[1][:9] == 200).all()), "then what the run before made"
-    assert second.video_mask.tolist() == [0, 0, 0, 1, 1, 1, 1]
-    assert (first.audio_mask[:18] == 0).all()
-    assert (first.audio_mask[19:] == 1).all()
+    assert first.video_mask.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert toy.encoded[0][0, 0, 0, 0] == 17, "the last thirteen frames of the film"
+    assert toy.encoded[1][:, 0, 0, 0].tolist()[:2] == [29, 200], "then what the run before made"
+    assert second.video_mask.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert (first.audio_mask[:27] == 0).all()
+    assert (first.audio_mask[28:] == 1).all()
 
 
 def test_frames_are_held_or_grey_where_nothing_is_known():
@@ -211,6 +211,21 @@ def test_levels_of_latents_keep_only_what_is_kept_whole():
     heard = by_sound_latent(torch.tensor([0.0, 0.0, 1.0, 1.0]), 4.0, 25)
     assert heard[:12].sum() == 0
     assert heard[13:].min() == 1
+
+
+def test_a_run_eases_into_what_follows():
+    toy = Toy()
+    connect(toy, film(30), film(30, first=100), seconds=1).collect()
+    levels = toy.tasks[0].video_mask
+    kept, made = (levels == 0).nonzero()[:, 0].tolist(), (levels > 0).nonzero()[:, 0].tolist()
+    assert levels[made[-1]] == pytest.approx(LANDING)
+    assert bool((levels[made[:-1]] == 1).all())
+    assert kept[-1] == len(levels) - 1
+    shown = toy.encoded[0][:, 0, 0, 0].tolist()
+    assert shown.count(100) > 4, "the second film's first frame, held"
+    toy = Toy(profile(strategy=Strategy.HOLD))
+    connect(toy, film(30), film(30, first=100), seconds=1).collect()
+    assert set(toy.tasks[0].video_mask.tolist()) == {0.0, 1.0}
 
 
 def test_families_without_levels_by_token_get_none_between():
@@ -308,8 +323,8 @@ def test_a_remix_varies_all_and_keeps_the_sound_when_asked():
     assert made.num_frames == 40
     assert torch.equal(made.audio, source.sound())
     assert all(task.strength == 0.6 for task in toy.tasks)
-    assert len(toy.tasks) == 2
-    assert toy.tasks[1].video_mask[:3].tolist() == [0, 0, 0], "the second run goes on from the first"
+    assert len(toy.tasks) == 3
+    assert toy.tasks[1].video_mask[:4].tolist() == [0, 0, 0, 0], "the second run goes on from the first"
     assert remix(Toy(), source).collect().audio.abs().max() > 0.45
 
 

@@ -52,7 +52,7 @@ SAVED = {
     "recut": Saved(frames=33),
     "remix": Saved(files=2),
     "sound_to_video": Saved(),
-    "storyboard": Saved(frames=66),
+    "storyboard": Saved(frames=72),
     "text_to_image": Saved(frames=1, sound=False),
     "text_to_video": Saved(),
     "variations": Saved(files=4),

@@ -4,7 +4,7 @@
 Runs every prompt in ``workflows/api`` inside ComfyUI, on the CPU, and puts four moments of the clip (two of each of two
 clips, one of each of four, or the image) into ``workflows/*.jpg``. Workflows of other families' models get a drawn
 card: their models are not at hand. ComfyUI is found as the tests find it: through ``COMFYUI_PATH``, or where comfy-cli
-puts it. Takes about two minutes.
+puts it. Takes a few minutes.
 """
 
 from __future__ import annotations

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ...editing.film import MemoryFilm, samples_at
 from ...editing.joining import FADE_FRAMES
 from ...editing.loop import loop
 from ..onsets import SILENCE
-from .cases import draw_sources
+from .cases import draw_sources, film_truth
 from .measured import Measured, mean
 from .studio import Studio
 
@@ -38,7 +39,12 @@ LEAST_SOUND_STEP = 0.9
 """Sum over the bins by which neighbouring spectra of white noise of -60 dBFS differ: less is not heard."""
 
 MOTIONS = ("bounce", "roll", "fall", "slide", "bounce", "rise", "stay")
-"""Taken in turn. Bounces are what may still sound at the end of a clip."""
+"""Taken in turn. Those that strike are cut short while they ring, so that there is a sound to go on with."""
+
+RINGS_S = 0.04
+"""Seconds from a stroke to the end of a clip that is cut short, and up to a frame more."""
+
+LEAST_FRAMES = 12
 
 MOST = 4.0
 """The most that one join counts: a stroke that falls on it is as wide a step as the worst cut, and no fault."""
@@ -111,7 +117,9 @@ def measure_loop(studio: Studio, count: int, seed: int) -> dict[str, Measured]:
     """
     cases = draw_sources(studio.level, count, seed, MOTIONS)
     pictures, sounds = Columns(), Columns()
-    for case, film in zip(cases, studio.sources(cases), strict=True):
+    contacts = film_truth(cases, studio.plan.format).contacts
+    films = [cut_short(film, struck.tolist()) for film, struck in zip(studio.sources(cases), contacts, strict=True)]
+    for case, film in zip(cases, films, strict=True):
         settings = studio.settings(case, "loop")
         made = loop(studio.maker(case.prompt), film, seconds=WAY_S, settings=settings)
         looped = studio.finish("loop", case, made)
@@ -124,6 +132,19 @@ def measure_loop(studio: Studio, count: int, seed: int) -> dict[str, Measured]:
         sounds.true += heard_ratios(film, inner)
         sounds.cut += heard_ratios(film, [0])
     return {"loop_frame_ratio": pictures.measured(), "loop_sound_ratio": sounds.measured()}
+
+
+def cut_short(film: MemoryFilm, contacts: Sequence[float]) -> MemoryFilm:
+    """Return a film up to just after the last stroke in it that leaves `LEAST_FRAMES`; all of it where there is none.
+
+    Args:
+        film: with sound. contacts: seconds of its strokes.
+    """
+    ends = [math.ceil((contact + RINGS_S) * film.fps) for contact in contacts]
+    count = max((end for end in ends if LEAST_FRAMES <= end <= film.num_frames), default=film.num_frames)
+    return replace(
+        film, picture=film.picture[:count], audio=film.sound(0, samples_at(count, film.fps, film.sample_rate))
+    )
 
 
 def there_and_back(frames: Tensor) -> Tensor:

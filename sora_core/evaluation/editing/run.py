@@ -15,7 +15,7 @@ from .counting import measure_count, runs_of_long
 from .ends import measure_blend, measure_connect
 from .loops import measure_loop
 from .measured import Measured
-from .remix import measure_remix
+from .remix import measure_remix, place_error, remixed
 from .seams import measure_extend
 from .sounds import measure_sounds, onset_f1
 from .studio import Studio
@@ -66,9 +66,9 @@ def measure_editing(
         pictures: a folder for ``editing.png``, strips of the first clips of each edit.
 
     Returns:
-        ``editing``: each measure as an object ``value, bar, ground_truth, baseline``. ``text_to_video``: the
-        ``onset_f1`` from which the bars of the sounds come. Also ``clips``, ``clips_seen``, ``level`` and ``format`` as
-        `evaluation.run.evaluate`.
+        ``editing``: each measure as an object ``value, bar, ground_truth, baseline``. ``remix_place_error``: see
+        `remix.place_error`. ``text_to_video``: the same of clips from text, and the ``onset_f1`` from which the bars of
+        the sounds come. Also ``clips``, ``clips_seen``, ``level`` and ``format`` as `evaluation.run.evaluate`.
     """
     world = pipeline.metadata.world if pipeline.metadata else None
     level = LEVELS[world.level if world else 1]
@@ -91,8 +91,10 @@ def measure_editing(
     changes = draw_changes(level, clips, seed)
     targets = [change.target for change in changes]
     true = [studio.detect(film) for film in studio.sources(targets)]
-    from_text = [studio.detect(film) for film in studio.from_text(targets)]
-    rows |= measure_remix(studio, changes, true, from_text)
+    plain = studio.from_text(targets)
+    from_text = [studio.detect(film) for film in plain]
+    films = remixed(studio, changes)
+    rows |= measure_remix(studio, changes, films, true, from_text)
     rows |= measure_sounds(studio, targets, true, from_text)
     rows["count_stable_60s"] = measure_count(studio, long, seed)
     if pictures is not None:
@@ -100,7 +102,11 @@ def measure_editing(
     fmt = plan.format
     return {
         "editing": {name: row.as_json() for name, row in rows.items()},
-        "text_to_video": {"onset_f1": onset_f1(studio, targets, from_text, from_text)},
+        "remix_place_error": place_error(studio, changes, films),
+        "text_to_video": {
+            "onset_f1": onset_f1(studio, targets, from_text, from_text),
+            "remix_place_error": place_error(studio, changes, plain),
+        },
         "clips": clips,
         "clips_seen": pipeline.metadata.training.get("clips") if pipeline.metadata else None,
         "level": level.number,

@@ -47,11 +47,13 @@ def editing_table(figures: Mapping[str, Any]) -> str:
     text = [_line(lines[0], widths), "  ".join("-" * width for width in widths)]
     text += [_line(line, widths) for line in lines[1:]]
     missed = sum(line[HEADER.index("reached")] == "no" for line in lines)
-    onset_f1 = _number(figures["text_to_video"]["onset_f1"], "")
+    from_text = figures["text_to_video"]
+    places = [_number(where["remix_place_error"], "") for where in (figures, from_text)]
     text += [
         "",
         f"{figures['clips']} clips of level {figures['level']} for each edit, measured in {figures['seconds']:.0f} s; "
-        f"onset F1 of clips made from text: {onset_f1}.",
+        f"onset F1 of clips made from text: {_number(from_text['onset_f1'], '')}.",
+        f"A remixed actor is {places[0]} frame heights from where it was; one made from text alone, {places[1]}.",
         NOTES,
         f"Bars missed: {missed}.",
     ]
