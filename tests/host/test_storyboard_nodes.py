@@ -10,7 +10,6 @@ import kill_storyboard
 import pytest
 import torch
 from hosting import PromptError
-from PIL import Image
 from prompts import Clip, picture
 
 SETTINGS = {"width": 32, "height": 16, "steps": 2, "cfg": 1.5, "fps": 12.0, "seed": 3, "mode": "shots", "fade": 0.25}
@@ -41,7 +40,7 @@ def forget(host: Any) -> None:
 
 
 def write_picture(image: torch.Tensor, path: Path) -> None:
-    Image.fromarray((image[0] * 255).round().byte().numpy()).save(path)
+    write_png(path, (image[0] * 255).round().byte().numpy())
 
 
 class Cards:
