@@ -12,6 +12,8 @@ import torch
 from hosting import PromptError
 from prompts import Clip, picture
 
+from sora_core.media.png import write_png
+
 SETTINGS = {"width": 32, "height": 16, "steps": 2, "cfg": 1.5, "fps": 12.0, "seed": 3, "mode": "shots", "fade": 0.25}
 
 
