@@ -80,8 +80,14 @@ def _job(stretch: Stretch, total: int, context: int, profile: Profile) -> Job:
             place = place._replace(start=0)
         return Job([place], backwards=False)
     backwards = bool(after) and not before
-    while not backwards and context + after > ROOM * longest and 0 < (fewer := _suffix(after - 1, profile)) < after:
-        after = fewer
+    while not backwards and after and context + after > ROOM * longest:
+        later, earlier = _suffix(after - 1, profile), profile.at_most(context - 1)
+        if 0 < later < after:
+            after = later
+        elif 0 < earlier < context:
+            context, before = earlier, min(before, earlier)
+        else:
+            break
     if longest <= after + context * (not backwards):
         raise SoraError(
             f"a context of {context} frames leaves nothing to make of the {longest} frames that {profile.family} makes "

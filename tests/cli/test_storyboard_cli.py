@@ -212,7 +212,9 @@ def test_an_interrupt_keeps_what_is_finished(tiny_checkpoint, tmp_path):
         told = process.communicate()[1]
     assert process.returncode == 130
     (number,) = re.findall(r"sora: (\d+) finished shots are kept in kept; the same command goes on from there", told)
-    assert int(number) == len(kept(tmp_path / "kept")) >= 2
+    # The interrupt may come between the moment that a shot is kept and the one that it is counted.
+    assert len(there := kept(tmp_path / "kept")) >= 2
+    assert len(there) - 1 <= int(number) <= len(there)
     assert not (tmp_path / "film.mp4").exists()
     assert not list((tmp_path / "kept").glob(".*.part*"))
 
