@@ -18,7 +18,6 @@ from ...editing.blend import blend
 from ...editing.connect import connect
 from ...editing.engine import Settings
 from ...editing.film import FilmStream, MemoryFilm
-from ...editing.joining import FADE_FRAMES
 from ...editing.maker import Maker
 from ...editing.profile import Profile
 from ...editing.window import spans
@@ -27,11 +26,9 @@ from ..prompts import Case
 from .cases import draw_sources
 from .measured import Measured, mean
 from .recording import Knowing, Recorder, Run
-from .steps import over_own, picture_steps, widest
 from .studio import Studio
 
 BAR = 1.0
-STEP_BAR = 1.5
 BETWEEN_S = 1.0
 OTHER_SEEDS = 1 << 22
 
@@ -54,12 +51,10 @@ class End(NamedTuple):
         return psnr_db(self.given, copy[at : at + len(self.given)]) - psnr_db(self.given, shown)
 
 
-def measure_connect(studio: Studio, count: int, seed: int) -> dict[str, Measured]:
-    """Measure connections of two clips of the same words, seen elsewhere and in another light.
+def measure_connect(studio: Studio, count: int, seed: int) -> Measured:
+    """Measure connections of two clips of the same words, seen elsewhere and in another light; see `_measure`.
 
-    ``connect_db`` see `_measure`; its truth is true clips whose middle was cut out, and runs that know the latents of
-    that middle. ``connect_step_ratio`` is the greatest step of the picture from one clip to the other over the greatest
-    step within the two: an end that is met after a cut is no connection. Its truth is that middle, its baseline a cut.
+    The truth is true clips whose middle was cut out, and runs that know the latents of that middle.
     """
 
     def make(maker: Maker, film: MemoryFilm, other: MemoryFilm, settings: Settings) -> FilmStream:
@@ -67,10 +62,10 @@ def measure_connect(studio: Studio, count: int, seed: int) -> dict[str, Measured
 
     cases = draw_sources(studio.level, count, seed)
     others = [replace(case, seed=case.seed + OTHER_SEEDS) for case in cases]
-    between = round(BETWEEN_S * studio.fps)
-    true, steps, true_steps, cut_steps = ([] for _ in range(4))
+    true: list[float] = []
     for case, film in zip(cases, studio.sources(cases), strict=True):
         maker = Recorder(Knowing(studio.maker(case.prompt), film.picture))
+        between = round(BETWEEN_S * studio.fps)
         first = maker.profile.at_most((film.num_frames - between) // 2)
         before, after = (
             replace(film, picture=film.picture[at], audio=None)
@@ -79,28 +74,7 @@ def measure_connect(studio: Studio, count: int, seed: int) -> dict[str, Measured
         make(maker, before, after, Settings()).collect()
         copy = studio.round_trip(film)
         true.append(max(end.gap_db(end.made, film.picture, copy) for end in both_ends(maker)))
-        true_steps.append(step_ratio(film.picture, before.picture, after.picture))
-    measured, edits = _measure(studio, "connect", cases, others, make=make)
-    for film, other, made in edits:
-        steps.append(step_ratio(made.picture, film.picture, other.picture))
-        cut_steps.append(step_ratio(torch.cat([film.picture, other.picture]), film.picture, other.picture, fade=0))
-    return {
-        "connect_db": replace(measured, ground_truth=mean(true)),
-        "connect_step_ratio": Measured(
-            value=mean(steps), bar=STEP_BAR, ground_truth=mean(true_steps), baseline=mean(cut_steps)
-        ),
-    }
-
-
-def step_ratio(frames: Tensor, film: Tensor, other: Tensor, fade: int = FADE_FRAMES) -> float:
-    """Return the greatest step from the end of one clip to the start of the other over the greatest within the two.
-
-    Args:
-        frames: both and what lies between them. film, other: as they were. All uint8 ``[F, H, W, 3]``.
-        fade: kept frames that fade into what was made.
-    """
-    step = widest(picture_steps(frames), len(film) - fade, len(frames) - len(other) + fade)
-    return over_own(step, film, other)
+    return replace(_measure(studio, "connect", cases, others, make=make), ground_truth=mean(true))
 
 
 def measure_blend(studio: Studio, count: int, seed: int) -> Measured:
@@ -113,28 +87,19 @@ def measure_blend(studio: Studio, count: int, seed: int) -> Measured:
         return blend(maker, film, other, settings=settings)
 
     cases = draw_sources(studio.level, count, seed)
-    others = draw_sources(studio.level, count, seed + OTHER_SEEDS)
-    return _measure(studio, "blend", cases, others, make=make)[0]
+    return _measure(studio, "blend", cases, draw_sources(studio.level, count, seed + OTHER_SEEDS), make=make)
 
 
-Edit = tuple[MemoryFilm, MemoryFilm, MemoryFilm]
-"""Two clips and what was made of them."""
-
-
-def _measure(
-    studio: Studio, edit: str, cases: Sequence[Case], others: Sequence[Case], *, make: Make
-) -> tuple[Measured, list[Edit]]:
+def _measure(studio: Studio, edit: str, cases: Sequence[Case], others: Sequence[Case], *, make: Make) -> Measured:
     """Measure what runs give back of the frames beside those they make: the worse of both ends, mean over the clips.
 
     The baseline is a cut: the other clip's nearest frame stands where an end should be met.
     """
-    edits: list[Edit] = []
     made: list[float] = []
     cut: list[float] = []
     for case, then, film, other in zip(cases, others, studio.sources(cases), studio.sources(others), strict=True):
         maker = Recorder(studio.maker(then.prompt))
-        result = studio.finish(edit, then, make(maker, film, other, studio.settings(case, edit)))
-        edits.append((film, other, result))
+        studio.finish(edit, then, make(maker, film, other, studio.settings(case, edit)))
         gaps, cuts = [], []
         for end, source, stranger in zip(
             both_ends(maker), (film, other), (other.picture[0], film.picture[-1]), strict=True
@@ -144,7 +109,7 @@ def _measure(
             cuts.append(end.gap_db(stranger.expand_as(end.given), source.picture, copy))
         made.append(max(gaps))
         cut.append(max(cuts))
-    return Measured(value=mean(made), bar=BAR, ground_truth=None, baseline=mean(cut)), edits
+    return Measured(value=mean(made), bar=BAR, ground_truth=None, baseline=mean(cut))
 
 
 def both_ends(maker: Recorder) -> tuple[End, End]:

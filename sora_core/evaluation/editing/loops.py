@@ -15,15 +15,15 @@ from torch import Tensor
 from ...editing.film import MemoryFilm, samples_at
 from ...editing.joining import FADE_FRAMES
 from ...editing.loop import loop
-from ...types import frames_on_grid
 from ..onsets import SILENCE
 from .cases import draw_sources, film_truth
 from .measured import Measured, mean
-from .steps import LEAST_STEP, over_own, picture_steps, widest
 from .studio import Studio
 
 BAR = 1.5
 WAY_S = 1.0
+LEAST_STEP = 0.25
+"""Mean grey levels of 255 by which two neighbouring frames differ that look alike: a still scene after the VAE."""
 
 WINDOW = 256
 """Samples of one spectrum: 16 ms."""
@@ -52,7 +52,7 @@ MOST = 4.0
 
 @dataclass
 class Columns:
-    """Ratios: of the model, of true clips, and of cuts."""
+    """The ratios of joins: of the model, at places of true clips, and of cuts."""
 
     made: list[float] = field(default_factory=list)
     true: list[float] = field(default_factory=list)
@@ -63,27 +63,22 @@ class Columns:
         return Measured(value=mean(self.made), bar=BAR, ground_truth=mean(self.true), baseline=mean(self.cut))
 
 
-def picture_ratio(frames: Tensor, clip: Tensor, fade: int = FADE_FRAMES, *, comes_back: bool = True) -> float:
-    """Return how much wider than usual the widest step of a loop's picture is, from the clip's end to its start again.
-
-    At the two joins usual is the mean step of the loop. From join to join it is the greatest step of the clip itself,
-    so that a cut within the way counts like one at a join.
+def picture_ratio(frames: Tensor, at: int, fade: int = FADE_FRAMES, *, before: bool = False) -> float:
+    """Return the greatest step between neighbouring frames at a join over the mean step of the loop.
 
     Args:
-        frames: the loop, uint8 ``[F, H, W, 3]``: the clip and the way back.
-        clip: as it was, uint8 ``[f, H, W, 3]``.
-        fade: kept frames at both joins that fade into what was made.
-        comes_back: False for frames that only go on, of which the last is not held against the first.
+        frames: uint8 ``[F, H, W, 3]``, shown round and round.
+        at: the first frame behind the join; 0 is where the loop begins again.
+        fade: kept frames that fade into what was made: further steps that belong to the join.
+        before: the kept side is the one before the join.
 
     Returns:
-        About 1 where a loop looks like any other clip.
+        1 where the join looks like any other place; a mean step of less than `LEAST_STEP` counts as that.
     """
-    steps, end, total = picture_steps(frames), len(clip), len(frames)
-    if not comes_back:
-        steps[0] = 0.0
-    begin, back = end - fade, total + fade
-    joins = torch.maximum(widest(steps, begin, end), widest(steps, total, back)) / steps.mean().clamp(min=LEAST_STEP)
-    return max(float(joins), over_own(widest(steps, begin, back), clip))
+    picture = frames.float()
+    steps = (picture - picture.roll(1, 0)).abs().mean((1, 2, 3))
+    places = [(at + (-k if before else k)) % len(frames) for k in range(fade + 1)]
+    return float(steps[places].max() / steps.mean().clamp(min=LEAST_STEP))
 
 
 def sound_ratio(audio_S: Tensor, at: int, sample_rate: int) -> float | None:
@@ -116,27 +111,25 @@ def sound_ratio(audio_S: Tensor, at: int, sample_rate: int) -> float | None:
 
 
 def measure_loop(studio: Studio, count: int, seed: int) -> dict[str, Measured]:
-    """Measure loops: the mean over clips for the picture, over the joins that are heard for the sound.
+    """Measure both joins of loops, picture and sound: the mean over all joins, of sound over those that are heard.
 
-    The truth of the picture is the clip rendered on for as long as the way takes, that of the sound is true clips at
-    every place, where there is no join. The baseline begins the clip again with a cut.
+    The truth is true clips at every place, where there is no join; the baseline begins the clip again with a cut.
     """
     cases = draw_sources(studio.level, count, seed, MOTIONS)
-    way = round(WAY_S * studio.fps)
-    longer = film_truth(cases, replace(studio.plan.format, frames=frames_on_grid(studio.plan.frames + way)))
-    films = [
-        cut_short(film, struck.tolist()) for film, struck in zip(studio.sources(cases), longer.contacts, strict=True)
-    ]
     pictures, sounds = Columns(), Columns()
-    for case, film, shown in zip(cases, films, longer.frames, strict=True):
-        made = loop(studio.maker(case.prompt), film, seconds=WAY_S, settings=studio.settings(case, "loop"))
+    contacts = film_truth(cases, studio.plan.format).contacts
+    films = [cut_short(film, struck.tolist()) for film, struck in zip(studio.sources(cases), contacts, strict=True)]
+    for case, film in zip(cases, films, strict=True):
+        settings = studio.settings(case, "loop")
+        made = loop(studio.maker(case.prompt), film, seconds=WAY_S, settings=settings)
         looped = studio.finish("loop", case, made)
         end = film.num_frames
-        pictures.made.append(picture_ratio(looped.picture, film.picture))
-        pictures.true.append(picture_ratio(shown[: end + way], film.picture, comes_back=False))
-        pictures.cut.append(picture_ratio(film.picture, film.picture, fade=0))
+        inner = range(FADE_FRAMES + 1, end - FADE_FRAMES)
+        pictures.made += [picture_ratio(looped.picture, end, before=True), picture_ratio(looped.picture, 0)]
+        pictures.true += [picture_ratio(there_and_back(film.picture), place) for place in inner]
+        pictures.cut.append(picture_ratio(film.picture, 0, fade=0))
         sounds.made += heard_ratios(looped, [end, 0])
-        sounds.true += heard_ratios(film, range(FADE_FRAMES + 1, end - FADE_FRAMES))
+        sounds.true += heard_ratios(film, inner)
         sounds.cut += heard_ratios(film, [0])
     return {"loop_frame_ratio": pictures.measured(), "loop_sound_ratio": sounds.measured()}
 
@@ -152,6 +145,11 @@ def cut_short(film: MemoryFilm, contacts: Sequence[float]) -> MemoryFilm:
     return replace(
         film, picture=film.picture[:count], audio=film.sound(0, samples_at(count, film.fps, film.sample_rate))
     )
+
+
+def there_and_back(frames: Tensor) -> Tensor:
+    """Return a film played forwards and backwards: it has the film's steps, and none from its end to its start."""
+    return torch.cat([frames, frames[1:-1].flip(0)])
 
 
 def heard_ratios(film: MemoryFilm, joins: Sequence[int]) -> list[float]:

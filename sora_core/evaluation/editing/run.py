@@ -26,9 +26,6 @@ EDITS = 8
 LEAST_LONG = 4
 """Clips that are made a minute longer at least."""
 
-BESIDE = ("connect_step_ratio",)
-"""Rows that say what another one cannot see."""
-
 ProgressCallback = Callable[[float, float, str], None]
 """Sampling runs done, runs in all, and what is being made."""
 
@@ -69,10 +66,9 @@ def measure_editing(
         pictures: a folder for ``editing.png``, strips of the first clips of each edit.
 
     Returns:
-        ``editing``: each measure as an object ``value, bar, ground_truth, baseline``. ``connect_step_ratio``: one more,
-        see `ends.measure_connect`. ``remix_place_error``: see `remix.place_error`. ``text_to_video``: the same of clips
-        from text, and the ``onset_f1`` from which the bars of the sounds come. Also ``clips``, ``clips_seen``,
-        ``level`` and ``format`` as `evaluation.run.evaluate`.
+        ``editing``: each measure as an object ``value, bar, ground_truth, baseline``. ``remix_place_error``: see
+        `remix.place_error`. ``text_to_video``: the same of clips from text, and the ``onset_f1`` from which the bars of
+        the sounds come. Also ``clips``, ``clips_seen``, ``level`` and ``format`` as `evaluation.run.evaluate`.
     """
     world = pipeline.metadata.world if pipeline.metadata else None
     level = LEVELS[world.level if world else 1]
@@ -90,7 +86,7 @@ def measure_editing(
     total = clips * EDITS + long * runs_of_long(studio)
     rows: dict[str, Measured] = {"extend_velocity_sd": measure_extend(studio, clips, seed)}
     rows |= measure_loop(studio, clips, seed)
-    rows |= measure_connect(studio, clips, seed)
+    rows["connect_db"] = measure_connect(studio, clips, seed)
     rows["blend_db"] = measure_blend(studio, clips, seed)
     changes = draw_changes(level, clips, seed)
     targets = [change.target for change in changes]
@@ -105,8 +101,7 @@ def measure_editing(
         studio.album.draw(pictures)
     fmt = plan.format
     return {
-        "editing": {name: row.as_json() for name, row in rows.items() if name not in BESIDE},
-        **{name: rows[name].as_json() for name in BESIDE},
+        "editing": {name: row.as_json() for name, row in rows.items()},
         "remix_place_error": place_error(studio, changes, films),
         "text_to_video": {
             "onset_f1": onset_f1(studio, targets, from_text, from_text),

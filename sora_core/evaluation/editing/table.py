@@ -21,10 +21,9 @@ class Row:
 
 ROWS = (
     Row(key="extend_velocity_sd", name="extend, jump of velocity at the seam", lower=True, unit=" sd"),
-    Row(key="loop_frame_ratio", name="loop, step of picture / usual step", lower=True),
+    Row(key="loop_frame_ratio", name="loop, step of picture at a join / mean step", lower=True),
     Row(key="loop_sound_ratio", name="loop, step of sound at a join / mean step", lower=True),
     Row(key="connect_db", name="connect, ends below the VAE's copy", lower=True, unit=" dB"),
-    Row(key="connect_step_ratio", name="connect, widest step of picture / widest of the clips", lower=True),
     Row(key="blend_db", name="blend, ends below the VAE's copy", lower=True, unit=" dB"),
     Row(key="remix_kept", name="remix, attributes kept / text to video"),
     Row(key="remix_changed", name="remix, attribute changed / text to video"),
@@ -42,7 +41,7 @@ NOTES = (
 
 def editing_table(figures: Mapping[str, Any]) -> str:
     """Return the figures of `run.measure_editing` as text."""
-    measured = {**figures, **figures["editing"]}
+    measured = figures["editing"]
     lines = [HEADER, *(_cells(row, measured[row.key]) for row in ROWS)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
     text = [_line(lines[0], widths), "  ".join("-" * width for width in widths)]
