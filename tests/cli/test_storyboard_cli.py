@@ -189,7 +189,10 @@ def test_refusals_need_no_torch(tiny_checkpoint):
 @pytest.mark.skipif(sys.platform == "win32", reason="a console's Ctrl-C cannot be sent to one process there")
 def test_an_interrupt_keeps_what_is_finished(tiny_checkpoint, tmp_path):
     script = " ".join(f"[0.75s]a ball {number}" for number in range(40))
-    words = [sys.executable, "-m", "sora_core", "storyboard", "--script", script, "--mode", "shots", "--steps", "20"]
+    # A process that was started in the background ignores interrupts, and so would its children.
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    words = [sys.executable, "-c", f"{heard}; from sora_core.cli import main; sys.exit(main())", "storyboard"]
+    words += ["--script", script, "--mode", "shots", "--steps", "20"]
     words += [
         "--checkpoint",
         str(tiny_checkpoint),
