@@ -80,9 +80,17 @@ async function openTemplate(page, name, shoot) {
   const dialog = page.getByRole("dialog");
   await dialog.getByText(asked.folder, { exact: true }).first().click();
   const card = dialog.getByTestId(`template-workflow-${name}`);
-  await card.waitFor({ timeout: MINUTES });
+  const cards = dialog.getByTestId(/^template-workflow-/);
+  await cards.first().waitFor({ timeout: MINUTES });
   await page.waitForTimeout(1500);
   await shoot("templates");
+  // The list draws its later cards when one scrolls to them.
+  for (let tries = 0; tries < 40 && !(await card.isVisible()); tries++) {
+    await cards.last().scrollIntoViewIfNeeded();
+    await page.mouse.wheel(0, 600);
+    await page.waitForTimeout(300);
+  }
+  await card.waitFor({ timeout: MINUTES });
   await card.click();
   await dialog.first().waitFor({ state: "hidden", timeout: MINUTES });
   await page.waitForTimeout(2500);
