@@ -6,6 +6,7 @@ from typing import Any
 
 from ..sora_core.editing.engine import Settings
 from ..sora_core.request import SOLVERS, Defaults
+from .adapters.empty import TRAINED
 from .adapters.maker import HostMaker
 from .adapters.sampler import Run
 from .host import io, say
@@ -80,6 +81,36 @@ def sampling_inputs(audio_vae: str = WITHOUT_SOUND) -> list[Any]:
         ),
         io.Sigmas.Input(
             "sigmas", optional=True, tooltip="SIGMAS of core's in place of steps, for a model that needs its own."
+        ),
+    ]
+
+
+def size_inputs(unless: str = "") -> list[Any]:
+    """Return the inputs for the size and frame rate of a clip that is made; ``unless`` says when they do not count."""
+    return [
+        io.Int.Input(
+            "width",
+            default=TRAINED.width,
+            min=16,
+            max=4096,
+            step=16,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
+        ),
+        io.Int.Input(
+            "height",
+            default=TRAINED.height,
+            min=16,
+            max=4096,
+            step=16,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
+        ),
+        io.Float.Input(
+            "fps",
+            default=0.0,
+            min=0.0,
+            max=120.0,
+            step=0.5,
+            tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on." + unless,
         ),
     ]
 

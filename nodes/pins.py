@@ -6,10 +6,18 @@ from typing import Any
 
 from ..sora_core.editing.keyframes import from_prompt, keyframes
 from ..sora_core.editing.remix import remix
-from .adapters.empty import TRAINED
 from .adapters.films import film_of, video_of
 from .adapters.pins import pins_of
-from .editor import CATEGORY, FROM_FILE, context_input, maker_of, model_inputs, sampling_inputs, settings_of
+from .editor import (
+    CATEGORY,
+    FROM_FILE,
+    context_input,
+    maker_of,
+    model_inputs,
+    sampling_inputs,
+    settings_of,
+    size_inputs,
+)
 from .host import io
 
 MOST = 20
@@ -20,40 +28,15 @@ TIMES = "Seconds at which each {what} begins, in the order of the sockets, with 
 
 def clip_inputs(seconds: float, unless: str = "") -> list[Any]:
     """Return the inputs for a clip that is made from nothing; ``unless`` says when they do not count."""
-    return [
-        io.Float.Input(
-            "seconds",
-            default=seconds,
-            min=0.05,
-            max=600.0,
-            step=0.05,
-            tooltip="Seconds, more than 0 and at most 600." + unless,
-        ),
-        io.Int.Input(
-            "width",
-            default=TRAINED.width,
-            min=16,
-            max=4096,
-            step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
-        ),
-        io.Int.Input(
-            "height",
-            default=TRAINED.height,
-            min=16,
-            max=4096,
-            step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
-        ),
-        io.Float.Input(
-            "fps",
-            default=0.0,
-            min=0.0,
-            max=120.0,
-            step=0.5,
-            tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on." + unless,
-        ),
-    ]
+    length = io.Float.Input(
+        "seconds",
+        default=seconds,
+        min=0.05,
+        max=600.0,
+        step=0.05,
+        tooltip="Seconds, more than 0 and at most 600." + unless,
+    )
+    return [length, *size_inputs(unless)]
 
 
 class SoraKeyframes(io.ComfyNode):

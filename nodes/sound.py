@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..sora_core.editing.sound import foley, sound_to_video
-from .adapters.empty import TRAINED
 from .adapters.films import film_of, track_of, video_of
-from .editor import CATEGORY, FOR_SOUND, VIDEO, context_input, maker_of, model_inputs, sampling_inputs, settings_of
+from .editor import (
+    CATEGORY,
+    FOR_SOUND,
+    VIDEO,
+    context_input,
+    maker_of,
+    model_inputs,
+    sampling_inputs,
+    settings_of,
+    size_inputs,
+)
 from .host import io
 
 
@@ -63,30 +72,7 @@ class SoraSoundToVideo(io.ComfyNode):
                     step=0.05,
                     tooltip="Seconds, at most 600; a shorter sound is filled up with silence. 0 is as long as the sound.",
                 ),
-                io.Int.Input(
-                    "width",
-                    default=TRAINED.width,
-                    min=16,
-                    max=4096,
-                    step=16,
-                    tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
-                ),
-                io.Int.Input(
-                    "height",
-                    default=TRAINED.height,
-                    min=16,
-                    max=4096,
-                    step=16,
-                    tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=0.0,
-                    min=0.0,
-                    max=120.0,
-                    step=0.5,
-                    tooltip="Frames per second, 0 to 120. 0 takes what the model was trained on.",
-                ),
+                *size_inputs(),
                 context_input(),
                 *sampling_inputs(FOR_SOUND),
             ],

@@ -9,9 +9,8 @@ from ..sora_core.editing.one_clip import MODES, SHOTS
 from ..sora_core.errors import SoraError
 from .adapters.board import Source, card_after, expand, script_cards, settle
 from .adapters.family import profile_of
-from .editor import CATEGORY, context_input, model_inputs, sampling_inputs
+from .editor import CATEGORY, context_input, model_inputs, sampling_inputs, size_inputs
 from .host import io
-from .pins import clip_inputs
 from .shots import fade_input, limit_input
 
 Cards = io.Custom("SORA_CARDS")
@@ -127,7 +126,7 @@ class SoraStoryboard(io.ComfyNode):
                     default="",
                     tooltip="What guidance leads away from. Not read where a negative is connected.",
                 ),
-                *clip_inputs(2.0)[1:],
+                *size_inputs(),
                 io.Combo.Input(
                     "mode",
                     options=list(MODES),

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import SoraError
 from .buffer import Buffer, Take
 from .canvas import Canvas
-from .checks import check_context_s
+from .checks import CONTEXT_S, check_context_s
 from .film import FilmStream, Piece
 from .joining import FADE_FRAMES, FADE_S, fade_weights, mix_frames, mix_sound
 from .maker import Maker
@@ -26,10 +26,6 @@ from .window import Window, longer_seed, run
 
 Report = Callable[[int, int], None]
 """Runs done, and runs in all."""
-
-CONTEXT_S = 1.1
-"""Seconds that a run sees of what is there already, where nothing else is asked (13 frames at 12 fps; measured: the
-jump of velocity where a clip goes on is smaller than with 9)."""
 
 CONTEXT_SHARE = 0.6
 """At most so much of a model's longest clip is context that nobody asked for (ours)."""

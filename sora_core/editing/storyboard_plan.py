@@ -10,15 +10,12 @@ from pathlib import Path
 from ..errors import SoraError
 from ..request import MAX_FPS, MAX_SECONDS, MAX_SEED
 from .card import Card, check_cards
-from .checks import check_context_s
+from .checks import CONTEXT_S, check_context_s
 from .content import content_key
 from .profile import Profile
 
 FORMAT_VERSION = 1
 """Raise it when the same inputs make another shot, so that shots kept by older code are not taken for new ones."""
-
-CONTEXT_S = 1.1
-"""Seconds of the shot before that one which goes on from it sees, where nothing else is asked (our decision)."""
 
 FADE_S = 0.5
 """Length of a cross-fade, where nothing else is asked (our decision)."""
