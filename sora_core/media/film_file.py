@@ -21,6 +21,7 @@ from ..types import SAMPLE_RATE
 from .colours import Colours
 from .film_index import NEAR, SoundIndex, scan
 from .source import Source, decode, picture_of, seek, sound_of
+from .whole_factor import shrink, told_factor
 
 EARLIER_KEYS = (0, 1, 8)
 """Key frames to begin before, one after another, until the frame wanted comes out; then the beginning of the file."""
@@ -43,21 +44,31 @@ class FileFilm:
 
     Frames come in the order of showing at the file's rate on the whole, whatever the time of each; one that is broken
     or missing shows the one before. A rotation that the file asks for is left out. Sound has the file's own rate and
-    one or two channels, and begins with the first frame.
+    one or two channels, and begins with the first frame. A film that was drawn larger to carry a mark is read at the
+    size that it was made in.
 
     Args:
         source: a path, or the bytes of a file.
         start_s: seconds from the file's beginning to leave out.
         duration_s: seconds to read from there on, 0 for all.
+        as_stored: read the pixels that the file holds, however they were drawn.
 
     Raises:
         SoraError: it cannot be read, holds no moving picture, or has no frame in that time.
     """
 
-    def __init__(self, source: Path | str | io.BytesIO, start_s: float = 0.0, duration_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        source: Path | str | io.BytesIO,
+        start_s: float = 0.0,
+        duration_s: float = 0.0,
+        *,
+        as_stored: bool = False,
+    ) -> None:
         """Read where the frames are, without decoding where that can be trusted."""
         self._source = Source(source)
         self._index = index = scan(self._source)
+        self._factor = 1 if as_stored else told_factor(index.tags, index.width, index.height)
         limits = [int(index.pts[0]) + int(at / index.time_base + EPSILON) for at in (start_s, start_s + duration_s)]
         self._first, last = (int(place) for place in np.searchsorted(index.pts, limits))
         self._last = last if duration_s else len(index.pts)
@@ -81,12 +92,12 @@ class FileFilm:
     @property
     def width(self) -> int:
         """Pixels across."""
-        return self._index.width
+        return self._index.width // self._factor
 
     @property
     def height(self) -> int:
         """Pixels down."""
-        return self._index.height
+        return self._index.height // self._factor
 
     @property
     def sample_rate(self) -> int:
@@ -157,7 +168,9 @@ class FileFilm:
         for at, frame in self._decoded(first):
             if at < first:
                 continue
-            image = colours.to_rgb(frame, self.width, self.height)
+            image = colours.to_rgb(frame, self._index.width, self._index.height)
+            if self._factor > 1:
+                image = shrink(torch.from_numpy(image)[None], self._factor)[0].numpy()
             while place < min(at, last):
                 yield image if shown is None else shown
                 place += 1

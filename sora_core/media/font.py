@@ -70,6 +70,9 @@ _GLYPHS = {
     "#": "01010 01010 11111 01010 11111 01010 01010",
     "&": "01100 10010 10100 01000 10101 10010 01101",
     "?": "01110 10001 00001 00110 00100 00000 00100",
+    "@": "01110 10001 10111 10101 10111 10000 01111",
+    "|": "00100 00100 00100 00100 00100 00100 00100",
+    "\u00b7": "00000 00000 00000 00100 00000 00000 00000",
 }
 """Capitals serve for both cases; each word is a row of dots from the top."""
 
@@ -77,6 +80,11 @@ _BITS = {
     character: np.array([[dot == "1" for dot in row] for row in rows.split()], dtype=bool)
     for character, rows in _GLYPHS.items()
 }
+
+
+def glyph(character: str) -> NDArray[np.bool_] | None:
+    """Return the dots of a character (bool ``[7, 5]``, capitals for both cases), or None where the font lacks it."""
+    return _BITS.get(character.upper())
 
 
 def text_width(text: str, scale: int = 1) -> int:
