@@ -1,0 +1,1 @@
+"""The signed manifest of a file, after C2PA."""
