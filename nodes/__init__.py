@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from .cameo import SoraCameoEnroll, SoraCameoGrant, SoraCameoLog, SoraCameoRevoke, SoraCameoUse
 from .conditioning import SoraReference
 from .decode import SoraDecode
 from .editing import SoraBlend, SoraConnect, SoraExtend, SoraLoop, SoraRecut, SoraRemix
 from .host import ComfyExtension, io
 from .latent import SoraEmptyLatent, SoraEncode, SoraImageToVideo
 from .loaders import SoraLoader
+from .moderation import SoraModerate
 from .pins import SoraKeyframes, SoraVariations
 from .prompt import SoraPrompt, SoraPromptExpand
+from .provenance import SoraSaveVideo, SoraVerify, SoraWatermark
 from .sampling import SoraSampler, SoraSigmas, SoraSolver
 from .shots import SoraClearShots, SoraShot, SoraStitch
 from .sound import SoraFoley, SoraSoundToVideo
@@ -48,4 +51,13 @@ class SoraExtension(ComfyExtension):
             SoraShot,
             SoraStitch,
             SoraClearShots,
+            SoraWatermark,
+            SoraSaveVideo,
+            SoraVerify,
+            SoraModerate,
+            SoraCameoEnroll,
+            SoraCameoGrant,
+            SoraCameoRevoke,
+            SoraCameoUse,
+            SoraCameoLog,
         ]

@@ -28,6 +28,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--require-comfy", action="store_true", help="fail, not skip, where ComfyUI is not found")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def private_folder(tmp_path_factory):
+    """Keep every key, index and ledger of a test out of the user's own private folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("private")
+        patch.setenv("SORA_HOME", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def plain_files(monkeypatch):
+    """Return the words that leave marks out, with names as if there were none to leave out.
+
+    What a command makes is compared bit by bit here; marks have tests of their own, and an id of their own each time.
+    """
+    monkeypatch.setattr("sora_core.provenance.marking.endings.UNMARKED", "")
+    return ["--no-mark"]
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Tokenizer:
     words = ["[PAD]", "[UNK]", "[CLS]", *KNOWN, "crimson", "orb", "##s"]

@@ -16,12 +16,13 @@ from typing import IO, Any
 import torch
 from torch import Tensor
 
-from ...sora_core.editing.film import CHUNK_BYTES, Film, FilmStream, MemoryFilm, Piece, samples_at
+from ...sora_core.editing.film import CHUNK_BYTES, Film, FilmStream, MemoryFilm, Piece
+from ...sora_core.editing.film_stream import stream_from
 from ...sora_core.errors import SoraError
 from ...sora_core.media.encoder import Encoding, frame_rate
 from ...sora_core.media.film_file import FileFilm
 from ...sora_core.media.film_writer import write_film, write_lossless
-from ...sora_core.types import SAMPLE_RATE
+from ...sora_core.provenance.marking.marked import Carried
 from ..host import Input, Types, check_interrupt, scratch_file
 
 SURROUND = 0.7
@@ -92,12 +93,13 @@ def video_of(stream: FilmStream) -> FileVideo:
 class FileVideo(Input.Video):
     """A VIDEO in a file of ours. Saving encodes it anew: no browser plays what is kept without loss.
 
-    path: of the file. start_s, duration_s: the stretch of it, 0 for all from there on.
+    path: of the file. start_s, duration_s: the stretch of it, 0 for all from there on. carried: marks that are in it.
     """
 
     path: Path
     start_s: float = 0.0
     duration_s: float = 0.0
+    carried: Carried | None = None
 
     @cached_property
     def film(self) -> FileFilm:
@@ -140,20 +142,11 @@ class FileVideo(Input.Video):
             container = suffix if suffix in ("mkv", "webm") else "mp4"
         if name == "auto":
             name = "av1" if container == "webm" else "h264"
-        film = self.film
-        stream = FilmStream(
-            pieces=stoppable(_pieces(film)),
-            num_frames=film.num_frames,
-            width=film.width,
-            height=film.height,
-            fps=film.fps,
-            sample_rate=film.sample_rate,
-            channels=film.channels,
-        )
+        stream = stream_from(self.film)
         tags = {key: told if isinstance(told, str) else json.dumps(told) for key, told in (metadata or {}).items()}
         write_film(
             Path(path) if isinstance(path, (str, PathLike)) else path,
-            stream,
+            replace(stream, pieces=stoppable(stream.pieces)),
             tags,
             encoding=Encoding(container=container, codec=name, crf=crf, ten_bits=(bit_depth or 8) > 8),
         )
@@ -199,16 +192,6 @@ class FileVideo(Input.Video):
     def get_color_space(self) -> str:
         """Return the host's name of what its pixels are."""
         return "sRGB"
-
-
-def _pieces(film: Film) -> Iterator[Piece]:
-    """Read a film from beginning to end, with the sound of each piece."""
-    rate, done, heard = film.sample_rate or SAMPLE_RATE, 0, 0
-    for frames in film.frames():
-        done += len(frames)
-        until = samples_at(done, film.fps, rate)
-        yield Piece(frames, film.sound(heard, until))
-        heard = until
 
 
 def stoppable(pieces: Iterator[Piece]) -> Iterator[Piece]:

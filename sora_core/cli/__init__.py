@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import SoraError
-from . import bench, edits, evaluate, generate, info, storyboard, train
+from . import bench, cameo, edits, evaluate, generate, info, moderate, provenance, storyboard, train
 from .arguments import Parser
 
 DESCRIPTION = """\
@@ -31,7 +31,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="sora", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"sora {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-    for command in (generate, storyboard, edits, info, train, evaluate, bench):
+    for command in (generate, storyboard, edits, provenance, moderate, cameo, info, train, evaluate, bench):
         command.add_parser(commands)
     return parser
 

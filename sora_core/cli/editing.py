@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,15 +17,19 @@ from ..editing.profile import Profile, our_profile
 from ..errors import SoraError
 from ..request import Plan, Request, resolve
 from .hints import hint, hint_at_words
+from .judging import Judged, judge
+from .marks import check_marks, ending_of_args
 from .outputs import CLIP, Outputs, plan_outputs, wanted_by
 from .progress import Progress
 from .record import edit_settings, tags_of
+from .saving import Making, acts_of, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_stream
 
 if TYPE_CHECKING:
     from ..editing.engine import Settings
     from ..editing.film import Film, FilmStream
     from ..editing.maker import Maker
+    from ..provenance.delivery import Delivered
 
 Make = Callable[["Maker", "Sequence[Film]", "Settings"], "FilmStream"]
 """The work itself: the model, the clips and the settings to a film. Called twice: first to see what it would be."""
@@ -67,12 +72,16 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that is settled before torch is loaded. told: where the prompt comes from, if not from the command line."""
+    """All that is settled before torch is loaded.
+
+    told: where the prompt comes from, if not from the command line. judged: by the policy, the prompt.
+    """
 
     request: Request
     model: Metadata
     outputs: Outputs
     told: Path | None
+    judged: Judged | None
 
     @property
     def prompt(self) -> str:
@@ -149,10 +158,23 @@ def run_edit(args: argparse.Namespace, edit: Edit) -> int:
         negative=job.request.negative,
         callback=parts.step,
     )
-    _write(lambda: edit.make(maker, films, settings), job.outputs, tags, parts, tagged=not args.no_metadata)
+    making = Making(
+        title=job.outputs.main.stem,
+        opened=bool(edit.clips),
+        ingredients=ingredients_of(edit.clips, edit.others),
+        acts=acts_of(edit.command, by_model=edit.prompted),
+        prompt=job.prompt,
+        seed=args.seed,
+        model=(job.model.path.name, model_hash),
+    )
+    order = order_of(args, layers_of(args), making, job.judged)
+    write = partial(write_stream, tags=tags, order=order, tagged=not args.no_metadata, report=parts.frame)
+    delivered = _write(lambda: write(edit.make(maker, films, settings), job.outputs), parts)
+    say_marks(delivered)
     taken = time.monotonic() - started
     if args.json:
-        made = {"file": str(job.outputs.main), "files": [str(path) for path in job.outputs.files], "seed": args.seed}
+        files = [str(path) for path in job.outputs.files]
+        made = {"file": str(job.outputs.main), "files": files, "seed": args.seed, **marks_record(delivered)}
         about = {"prompt": job.prompt, "settings": recorded, "model_sha256": model_hash, "device": device}
         print(json.dumps({"clips": [made], **about, "seconds_taken": round(taken, 2)}))
     else:
@@ -163,7 +185,7 @@ def run_edit(args: argparse.Namespace, edit: Edit) -> int:
             fps=outline.fps,
             sound=outline.channels > 0,
         )
-        print(f"{job.outputs.main}: {what}, seed {args.seed}, made in {taken:.1f} s")
+        print(f"{job.outputs.main}: {what}, seed {args.seed}, {delivered.words}, made in {taken:.1f} s")
     return 0
 
 
@@ -174,6 +196,7 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         SoraError: the first thing that is wrong.
     """
     check_context_s(edit.context_s)
+    check_marks(args)
     request = Request(
         prompt=UNNAMED if args.prompt is None else args.prompt,
         negative=args.negative,
@@ -191,6 +214,7 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         variations=1,
         wanted=wanted_by(args),
         force=args.force,
+        ending=ending_of_args(args),
     )[0]
     tags = [_tags(path) for path in edit.clips]
     _keep_sources(outputs, edit)
@@ -199,7 +223,9 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         told = _prompted(edit, tags)
         prompt = UNNAMED if told is None else tags[edit.clips.index(told)]["prompt"]
         request = replace(request, prompt=prompt)
-    return Job(request=request, model=read_metadata(args.checkpoint or find_checkpoint()), outputs=outputs, told=told)
+    judged = judge(args, [text for text in (request.prompt, args.negative) if text != UNNAMED])
+    model = read_metadata(args.checkpoint or find_checkpoint())
+    return Job(request=request, model=model, outputs=outputs, told=told, judged=judged)
 
 
 def _tags(path: Path) -> dict[str, str]:
@@ -268,13 +294,11 @@ def _say(job: Job, edit: Edit, films: Sequence[Film], outline: FilmStream) -> No
             hint(f"{path}, {size} at {rate}, is brought to {wanted} at {outline.fps:g} fps")
 
 
-def _write(
-    make: Callable[[], FilmStream], outputs: Outputs, tags: dict[str, str], parts: Parts, *, tagged: bool
-) -> None:
+def _write(write: Callable[[], Delivered], parts: Parts) -> Delivered:
     import torch
 
     try:
-        write_stream(make(), outputs, tags, tagged=tagged, report=parts.frame)
+        return write()
     except torch.OutOfMemoryError as error:
         raise SoraError("the device ran out of memory; give a smaller clip, or use --device cpu") from error
     finally:

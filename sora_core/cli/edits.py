@@ -26,6 +26,7 @@ from .edit_options import (
     read_remix,
 )
 from .editing import STEM_LENGTH, Edit, run_edit
+from .marks import add_marks, add_policy
 
 COMMON = """
 The new clip has the size, frame rate and sound of the first one, its sides cut to multiples of 16. The prompt may be
@@ -76,6 +77,8 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
         add_sampler(parser.add_argument_group("the sampler"))
         add_model(parser.add_argument_group("the model"))
         add_files(parser.add_argument_group("the files"))
+        add_marks(parser.add_argument_group("the marks"))
+        add_policy(parser.add_argument_group("the policy"))
 
 
 def run(args: argparse.Namespace) -> int:

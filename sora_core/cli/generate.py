@@ -17,9 +17,13 @@ from ..request import ASPECTS, Plan, Request, resolve
 from .arguments import add_files, add_model, add_negative, add_sampler, add_seed, number, size, whole
 from .editing import Edit, run_edit
 from .hints import hint_at_words
+from .judging import Judged, judge
+from .lent import Borrowed
+from .marks import add_marks, add_policy, check_marks, ending_of_args
 from .outputs import Outputs, is_still, plan_outputs, slug, wanted_by
 from .progress import Progress
 from .record import Sources, settings_of, tags_of
+from .saving import Making, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_clip
 
 if TYPE_CHECKING:
@@ -82,22 +86,28 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     wish.add_argument(
         "--reference", type=Path, action="append", default=[], metavar="FILE", help="who or what to show; up to two"
     )
+    wish.add_argument(
+        "--cameo", action="append", default=[], metavar="NAME", help="a likeness that was lent to you; up to two"
+    )
     wish.add_argument("--sound", type=Path, metavar="FILE", help="a sound, or a clip's, to make the picture to")
 
     add_sampler(parser.add_argument_group("the sampler"))
     add_model(parser.add_argument_group("the model"))
     add_files(parser.add_argument_group("the files"))
+    add_marks(parser.add_argument_group("the marks"))
+    add_policy(parser.add_argument_group("the policy"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that is settled before torch is loaded."""
+    """All that is settled before torch is loaded. judged: by the policy, the prompt."""
 
     request: Request
     plan: Plan
     model: Metadata
     outputs: list[Outputs]
     sources: Sources
+    judged: Judged | None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,6 +116,27 @@ def run(args: argparse.Namespace) -> int:
         return run_edit(args, to_sound(args))
     started = time.monotonic()
     job = prepare(args)
+    borrowed = None
+    if args.cameo:
+        borrowed = Borrowed(args.cameo, job.request.prompt, job.request.variations, job.judged)
+    try:
+        made, about, words = _make(args, job, borrowed)
+    except BaseException:
+        if borrowed is not None:
+            borrowed.end("failed")
+        raise
+    taken = time.monotonic() - started
+    if args.json:
+        print(json.dumps({"clips": made, "prompt": job.request.prompt, **about, "seconds_taken": round(taken, 2)}))
+    else:
+        print(_sentence(job, made, words, taken))
+    return 0
+
+
+def _make(
+    args: argparse.Namespace, job: Job, borrowed: Borrowed | None
+) -> tuple[list[dict[str, Any]], dict[str, Any], str]:
+    """Load, sample and write; return each clip's record, what they have in common, and a few words on their marks."""
     from .device import choose_device, set_threads, share_cores
 
     share_cores()
@@ -113,23 +144,35 @@ def run(args: argparse.Namespace) -> int:
     set_threads(args.threads)
     from ..pipeline import Pipeline
 
+    request = job.request
+    if borrowed is not None:
+        request = replace(request, references=(*request.references, *borrowed.pictures()))
     pipeline = Pipeline.load(job.model.path, device, None if args.dtype == "auto" else args.dtype)
-    hint_at_words(pipeline, [job.request.prompt, *(text for _, text in job.request.cues)])
+    hint_at_words(pipeline, [request.prompt, *(text for _, text in request.cues)])
     dtype = str(pipeline.dtype).removeprefix("torch.")
-    settings = settings_of(job.request, job.plan, job.sources, dtype)
+    settings = settings_of(request, job.plan, job.sources, dtype)
     model_hash = file_hash(job.model.path)
+    layers = layers_of(args, cameo=borrowed is not None)
     made: list[dict[str, Any]] = []
-    for clip, outputs in zip(_sample(pipeline, job.request), job.outputs, strict=True):
-        tags = tags_of(job.request, clip.seed, settings, job.model, model_hash)
-        write_clip(clip, outputs, tags, still=job.request.still, tagged=not args.no_metadata)
-        made.append({"file": str(outputs.main), "files": [str(path) for path in outputs.files], "seed": clip.seed})
-    taken = time.monotonic() - started
-    if args.json:
-        about = {"prompt": job.request.prompt, "settings": settings, "model_sha256": model_hash, "device": device}
-        print(json.dumps({"clips": made, **about, "seconds_taken": round(taken, 2)}))
-    else:
-        print(_sentence(job, made, taken))
-    return 0
+    words = ""
+    for clip, outputs in zip(_sample(pipeline, request), job.outputs, strict=True):
+        tags = tags_of(request, clip.seed, settings, job.model, model_hash)
+        cameos, allowed = ([], None) if borrowed is None else borrowed.next()
+        making = Making(
+            title=outputs.main.stem,
+            ingredients=ingredients_of((), job.sources.pictures),
+            prompt=request.prompt,
+            seed=clip.seed,
+            model=(job.model.path.name, model_hash),
+            cameos=cameos,
+        )
+        order = replace(order_of(args, layers, making, job.judged), allowed=allowed)
+        delivered = write_clip(clip, outputs, tags, order, tagged=not args.no_metadata)
+        say_marks(delivered)
+        words = delivered.words
+        files = [str(path) for path in outputs.files]
+        made.append({"file": str(outputs.main), "files": files, "seed": clip.seed, **marks_record(delivered)})
+    return made, {"settings": settings, "model_sha256": model_hash, "device": device}, words
 
 
 def prepare(args: argparse.Namespace) -> Job:
@@ -159,9 +202,13 @@ def prepare(args: argparse.Namespace) -> Job:
         still=still,
         audio=not args.no_audio,
     )
+    judged = judge(args, [args.prompt, args.negative])
+    check_marks(args, cameo=bool(args.cameo))
+    ending = ending_of_args(args, cameo=bool(args.cameo))
     outputs = plan_outputs(
         args.output,
         stem=slug(args.prompt),
+        ending=ending,
         still=still,
         variations=args.variations,
         wanted=wanted_by(args),
@@ -175,7 +222,7 @@ def prepare(args: argparse.Namespace) -> Job:
         references=tuple(args.reference),
         checkpoint=args.checkpoint,
     )
-    return Job(request=_with_pictures(request), plan=plan, model=model, outputs=outputs, sources=sources)
+    return Job(request=_with_pictures(request), plan=plan, model=model, outputs=outputs, sources=sources, judged=judged)
 
 
 def to_sound(args: argparse.Namespace) -> Edit:
@@ -184,7 +231,7 @@ def to_sound(args: argparse.Namespace) -> Edit:
     Raises:
         SoraError: what a sound does not go with, or a size, length or rate that cannot be.
     """
-    others = ("still", "no_audio", "image", "last_image", "reference")
+    others = ("still", "no_audio", "image", "last_image", "reference", "cameo")
     given = [name for name in others if getattr(args, name)] + ["variations"] * (args.variations != 1)
     if given:
         named = ", ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -253,7 +300,7 @@ def _sample(pipeline: Pipeline, request: Request) -> list[ClipStream]:
         progress.close()
 
 
-def _sentence(job: Job, made: list[dict[str, Any]], taken: float) -> str:
+def _sentence(job: Job, made: list[dict[str, Any]], words: str, taken: float) -> str:
     """Return the one line that says what was made."""
     fmt = job.plan.format
     names = made[0]["file"] if len(made) == 1 else f"{made[0]['file']} ... {made[-1]['file']}"
@@ -268,4 +315,4 @@ def _sentence(job: Job, made: list[dict[str, Any]], taken: float) -> str:
             fps=fmt.fps,
             sound=job.plan.samples > 0,
         )
-    return f"{names}: {what}, {seeds}, made in {taken:.1f} s"
+    return f"{names}: {what}, {seeds}, {words}, made in {taken:.1f} s"

@@ -67,7 +67,14 @@ def is_still(output: Path | None, still: bool) -> bool:
 
 
 def plan_outputs(
-    output: Path | None, *, stem: str, still: bool, variations: int, wanted: Wanted, force: bool
+    output: Path | None,
+    *,
+    stem: str,
+    still: bool,
+    variations: int,
+    wanted: Wanted,
+    force: bool,
+    ending: str = "",
 ) -> list[Outputs]:
     """Return the files of each variation.
 
@@ -78,15 +85,18 @@ def plan_outputs(
         variations: more than one are numbered -1, -2 and so on.
         wanted: what to write besides.
         force: overwrite what is there.
+        ending: what every name must end in, before the suffix, since something usual was switched off.
 
     Raises:
         SoraError: the folder is missing or cannot be written, or a file is there already.
     """
     if output is None:
-        names = (Path(f"{stem}-{number:03}{STILL if still else CLIP}") for number in itertools.count(1))
+        names = (Path(f"{stem}-{number:03}{ending}{STILL if still else CLIP}") for number in itertools.count(1))
         fresh = (_numbered(name, variations, wanted) for name in names)
         planned = next(them for them in fresh if not any(path.exists() for one in them for path in one.files))
     else:
+        if not output.stem.endswith(ending):
+            output = output.with_name(f"{output.stem}{ending}{output.suffix}")
         planned = _numbered(output, variations, wanted)
     check_folder(planned[0].main.parent)
     for path in (path for one in planned for path in one.files):

@@ -28,6 +28,11 @@ class Sources:
     references: tuple[Path, ...] = ()
     checkpoint: Path | None = None
 
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """What a model looked at."""
+        return tuple(path for path in (self.image, self.last_image, *self.references) if path is not None)
+
 
 def settings_of(request: Request, plan: Plan, sources: Sources, dtype: str) -> dict[str, Any]:
     """Return every knob with its resolved value, as plain JSON values. Lengths are those of the finished clip."""

@@ -23,10 +23,13 @@ from ..request import ASPECTS, Plan, Request, resolve
 from .arguments import add_files, add_model, add_negative, add_sampler, add_seed, number, size
 from .editing import Edit
 from .hints import hint_at_words
+from .judging import Judged, judge
 from .kept import add_shots, clear_shots, open_shots
+from .marks import add_marks, add_policy, check_marks, ending_of_args
 from .outputs import CLIP, Outputs, plan_outputs, slug, wanted_by
 from .progress import Progress
 from .record import edit_settings, tags_of
+from .saving import Making, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_stream
 
 if TYPE_CHECKING:
@@ -98,11 +101,16 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     add_sampler(parser.add_argument_group("the sampler"))
     add_model(parser.add_argument_group("the model"))
     add_files(parser.add_argument_group("the files"))
+    add_marks(parser.add_argument_group("the marks"))
+    add_policy(parser.add_argument_group("the policy"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that is settled before torch is loaded. plan: of the longest run. single: where it is one clip."""
+    """All that is settled before torch is loaded.
+
+    plan: of the longest run. single: where it is one clip. judged: by the policy, all cards together.
+    """
 
     cards: Sequence[Card]
     request: Request
@@ -110,6 +118,7 @@ class Job:
     model: Metadata
     single: OneClip | None
     outputs: Outputs
+    judged: Judged | None
 
 
 class Shots:
@@ -182,9 +191,17 @@ def prepare(args: argparse.Namespace) -> Job:
     if args.output is not None and args.output.suffix.lower() != CLIP:
         raise SoraError(f"output {args.output} must end in {CLIP}")
     stem = slug(cards[0].text) + "-storyboard"
-    outputs = plan_outputs(args.output, stem=stem, still=False, variations=1, wanted=wanted_by(args), force=args.force)[
-        0
-    ]
+    check_marks(args)
+    judged = judge(args, [*(card.text for card in cards), args.negative])
+    outputs = plan_outputs(
+        args.output,
+        stem=stem,
+        ending=ending_of_args(args),
+        still=False,
+        variations=1,
+        wanted=wanted_by(args),
+        force=args.force,
+    )[0]
     _check_files(cards, outputs)
     model = read_metadata(args.checkpoint or find_checkpoint())
     profile = our_profile(model.defaults.fps, model.defaults.frames)
@@ -195,7 +212,7 @@ def prepare(args: argparse.Namespace) -> Job:
     longest = single.frames if single else max(plan.count for plan in plans)
     frames = min(profile.at_least(longest), profile.longest)
     plan = resolve(replace(request, seconds=frames / fps), model.defaults)
-    return Job(cards=cards, request=request, plan=plan, model=model, single=single, outputs=outputs)
+    return Job(cards=cards, request=request, plan=plan, model=model, single=single, outputs=outputs, judged=judged)
 
 
 def _script(args: argparse.Namespace) -> tuple[str, Path]:
@@ -276,12 +293,23 @@ def _make(args: argparse.Namespace, job: Job, store: ShotStore, shots: Shots, st
     # the script stands among the options, so that the command which makes it again has it there
     tags = {**tags_of(job.request, args.seed, recorded, job.model, model_hash), "prompt": ""}
     try:
-        write_stream(film, job.outputs, tags, tagged=not args.no_metadata, report=lambda *_: None)
+        making = Making(
+            title=job.outputs.main.stem,
+            ingredients=ingredients_of((), edit.others),
+            prompt=_script_text(job.cards),
+            seed=args.seed,
+            model=(job.model.path.name, model_hash),
+        )
+        order = order_of(args, layers_of(args), making, job.judged)
+        tagged = not args.no_metadata
+        delivered = write_stream(film, job.outputs, tags, order, tagged=tagged, report=lambda *_: None)
+        say_marks(delivered)
     except torch.OutOfMemoryError as error:
         raise SoraError(f"{device} ran out of memory; ask for a smaller size, or use --device cpu") from error
     taken = time.monotonic() - started
     if args.json:
-        made = {"file": str(job.outputs.main), "files": [str(path) for path in job.outputs.files], "seed": args.seed}
+        files = [str(path) for path in job.outputs.files]
+        made = {"file": str(job.outputs.main), "files": files, "seed": args.seed, **marks_record(delivered)}
         about = {"settings": recorded, "model_sha256": model_hash, "device": device}
         told = {"made": shots.made, "found": shots.found}
         print(json.dumps({"clips": [made], "shots": told, **about, "seconds_taken": round(taken, 2)}))
@@ -294,7 +322,7 @@ def _make(args: argparse.Namespace, job: Job, store: ShotStore, shots: Shots, st
         sound=film.channels > 0,
     )
     count = f"{len(job.cards)} shots" + (" in one clip" if job.single else "")
-    print(f"{job.outputs.main}: {what}, {count}, {len(shots.found)} found, made in {taken:.1f} s")
+    print(f"{job.outputs.main}: {what}, {count}, {len(shots.found)} found, {delivered.words}, made in {taken:.1f} s")
     return 0
 
 

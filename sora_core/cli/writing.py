@@ -1,4 +1,4 @@
-"""Results into files: the clip itself, frame by frame as it is made, and then what stands beside it."""
+"""Results into files: the clip itself, frame by frame as it is made and marked, and then what stands beside it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from .progress import Progress
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from ..editing.film import FilmStream, Piece
     from ..pipeline import ClipStream
+    from ..provenance.delivery import Delivered, Order
 
 SPRITE_COLUMNS = 5
 
@@ -38,76 +40,62 @@ class Picked:
         self.kept: dict[int, NDArray[np.uint8]] = {}
         self.seen = 0
 
-    def see(self, chunk_FHWC: NDArray[np.uint8]) -> None:
+    def see(self, chunk_FHWC: Tensor) -> None:
         """Keep copies of those among the next frames."""
         following = range(self.seen, self.seen + len(chunk_FHWC))
         for index in {self.middle, *self.sprites} & set(following):
-            self.kept[index] = chunk_FHWC[index - self.seen].copy()
+            self.kept[index] = chunk_FHWC[index - self.seen].numpy().copy()
         self.seen = following.stop
 
 
-def write_clip(clip: ClipStream, outputs: Outputs, tags: dict[str, str], *, still: bool, tagged: bool) -> None:
+def write_clip(clip: ClipStream, outputs: Outputs, tags: dict[str, str], order: Order, *, tagged: bool) -> Delivered:
     """Write one variation's files.
 
     Args:
         clip: decoded while it is written. outputs: where to. tags: what it says of itself.
-        still: its only frame as a picture. tagged: whether the clip carries the tags; a sidecar always does.
+        order: its marks and its manifest. tagged: whether the clip carries the tags; a sidecar always does.
     """
-    from ..media.mp4 import write_mp4
-    from ..media.png import write_png
+    from ..editing.clip_stream import stream_of
 
-    shown = tags if tagged else {}
-    picked = Picked(clip.num_frames, outputs)
-    frames = _watched(clip, picked)
-    if still:
-        for _ in frames:
-            pass
-        write_png(outputs.main, picked.kept[0], shown)
-    else:
-        audio = None if clip.audio is None else clip.audio.numpy()
-        write_mp4(outputs.main, frames, fps=clip.fps, audio=audio, tags=shown)
-    _write_beside(outputs, picked, tags)
+    progress = Progress("writing ")
+    try:
+        return write_stream(stream_of(clip), outputs, tags, order, tagged=tagged, report=progress)
+    finally:
+        progress.close()
 
 
 def write_stream(
     stream: FilmStream,
     outputs: Outputs,
     tags: dict[str, str],
+    order: Order,
     *,
     tagged: bool,
     report: Callable[[int, int], None],
-) -> None:
+) -> Delivered:
     """Write a film and what stands beside it; arguments as `write_clip`, and what is told of frames done and in all."""
-    from ..media.film_writer import write_film
+    from ..provenance.delivery import deliver
 
-    picked = Picked(stream.num_frames, outputs)
+    made = 0
 
     def pieces() -> Iterator[Piece]:
+        nonlocal made
         for piece in stream.pieces:
-            picked.see(piece.frames.numpy())
+            made += len(piece.frames)
             yield piece
-            report(picked.seen, stream.num_frames)
+            report(made, stream.num_frames)
 
-    write_film(outputs.main, replace(stream, pieces=pieces()), tags if tagged else {})
+    # pictures beside a clip show what the clip shows, its marks too
+    picked = Picked(stream.num_frames, outputs)
+    told = replace(stream, pieces=pieces())
+    delivered = deliver(outputs.main, told, order, tags=tags if tagged else {}, see=picked.see)
     _write_beside(outputs, picked, tags)
+    return delivered
 
 
 def described(*, width: int, height: int, seconds: float, fps: float, sound: bool) -> str:
     """Return ``"64x64, 2.08 s at 12 fps with sound"``."""
     return f"{width}x{height}, {seconds:.2f} s at {fps:g} fps {'with' if sound else 'without'} sound"
-
-
-def _watched(clip: ClipStream, picked: Picked) -> Iterator[NDArray[np.uint8]]:
-    """Yield the clip's chunks under a progress bar."""
-    progress = Progress("writing ")
-    try:
-        for chunk in clip.frames:
-            chunk_FHWC = chunk.numpy()
-            picked.see(chunk_FHWC)
-            yield chunk_FHWC
-            progress(picked.seen, clip.num_frames)
-    finally:
-        progress.close()
 
 
 def _write_beside(outputs: Outputs, picked: Picked, tags: Mapping[str, str]) -> None:

@@ -82,6 +82,20 @@ LOSSLESS = Encoding(container="mov", codec="lossless")
 """Exact, and twice as quick both ways as FFV1 (measured); MOV keeps each sample's time, Matroska milliseconds."""
 
 
+def for_file(path: Path) -> Encoding:
+    """Return how a file of that name is kept: H.264, and AV1 in WebM.
+
+    Raises:
+        SoraError: its ending is none of ours.
+    """
+    container = path.suffix.lower().lstrip(".")
+    if container == "png":
+        return MP4
+    if container not in CONTAINERS:
+        raise SoraError(f"{path} must end in .png or in one of {', '.join(f'.{name}' for name in CONTAINERS)}")
+    return Encoding(container=container, codec="av1" if container == "webm" else "h264")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """What an encoder is told of a film. fps: frames per second. sample_rate, channels: of the sound, 0 for none."""

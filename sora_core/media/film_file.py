@@ -21,7 +21,8 @@ from ..types import SAMPLE_RATE
 from .colours import Colours
 from .film_index import NEAR, SoundIndex, scan
 from .source import Source, decode, picture_of, seek, sound_of
-from .whole_factor import shrink, told_factor
+from .told_factor import told_factor
+from .whole_factor import shrink
 
 EARLIER_KEYS = (0, 1, 8)
 """Key frames to begin before, one after another, until the frame wanted comes out; then the beginning of the file."""

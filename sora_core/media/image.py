@@ -20,6 +20,15 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         SoraError: the file is missing or holds no picture.
     """
+    return _read(path, "rgb24")
+
+
+def read_rgba(path: Path) -> NDArray[np.uint8]:
+    """Return the picture with its transparency, uint8 RGBA ``[H, W, 4]``. Raises as `read_image`."""
+    return _read(path, "rgba")
+
+
+def _read(path: Path, pixels: str) -> NDArray[np.uint8]:
     if not path.is_file():
         raise SoraError(f"image {path} {'is a folder' if path.is_dir() else 'does not exist'}; name a picture")
     import av
@@ -28,7 +37,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     try:
         with av.open(str(path)) as container:
             frame = next(container.decode(video=0))
-            image_HWC = frame.to_ndarray(format="rgb24")
+            image_HWC = frame.to_ndarray(format=pixels)
             turns = round(getattr(frame, "rotation", 0) / _QUARTER)
     except (FFmpegError, StopIteration, IndexError, ValueError, OSError) as error:
         raise SoraError(f"image {path} cannot be read as a picture; name a PNG, JPEG or WebP file") from error

@@ -19,6 +19,7 @@ from ..errors import SoraError
 from ..types import SAMPLE_RATE
 from .encoder import Pieces, Shape, encode, frame_rate, require_finite, writing
 from .source import Source, own_tags
+from .told_factor import told_factor
 
 PEAK = 0.98
 """Louder sound is turned down to this, so that the decoder's overshoot does not clip."""
@@ -75,7 +76,9 @@ def write_mp4(
 
 
 def read_clip(path: Path) -> ClipFile:
-    """Read any clip that PyAV reads; a JSON sidecar of the same name adds the tags that the file lacks.
+    """Read any clip that PyAV reads, at the size that it was made in, however large it was drawn to carry a mark.
+
+    A JSON sidecar of the same name adds the tags that the file lacks.
 
     Raises:
         SoraError: the file is missing or holds no picture.
@@ -88,6 +91,12 @@ def read_clip(path: Path) -> ClipFile:
     if not images or not fps > 0:
         raise SoraError(f"{path} holds no moving picture; name an MP4 file")
     frames = np.stack(images).astype(np.uint8, copy=False)
+    if (factor := told_factor(tags, frames.shape[2], frames.shape[1])) > 1:
+        import torch
+
+        from .whole_factor import shrink
+
+        frames = shrink(torch.from_numpy(frames), factor).numpy()
     return ClipFile(frames=frames, audio=_read_audio(path), fps=fps, tags=_beside(path) | tags)
 
 

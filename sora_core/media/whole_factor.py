@@ -4,16 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALE_TAG = "sora_scale"
-"""The tag in which a file keeps its factor, so that it is edited at its own size."""
-
-LARGEST = 32
 SETTLED = 2
 """Rounds of putting back what the box average of the large picture lacks; two leave less than half a level."""
 
@@ -39,16 +33,6 @@ def shrink(frames_FHWC: Tensor, factor: int) -> Tensor:
         return frames_FHWC
     small = F.avg_pool2d(frames_FHWC.movedim(-1, 1).float(), factor)
     return small.round_().to(torch.uint8).movedim(1, -1).contiguous()
-
-
-def told_factor(tags: Mapping[str, str], width: int, height: int) -> int:
-    """Return the factor that a file tells of itself; 1 where it tells none, or one that cannot be."""
-    text = tags.get(SCALE_TAG, "")
-    if not (text.isascii() and text.isdigit() and len(text) <= 2):
-        return 1
-    factor = int(text)
-    fits = 1 <= factor <= LARGEST and not width % factor and not height % factor
-    return factor if fits else 1
 
 
 def _grown(images_FCHW: Tensor, factor: int) -> Tensor:

@@ -28,12 +28,12 @@ from sora_core.media.png import read_png_tags, write_png
 
 
 @pytest.fixture
-def make(tiny_checkpoint, tmp_path, monkeypatch, capsys):
+def make(tiny_checkpoint, tmp_path, monkeypatch, capsys, plain_files):
     """Run ``sora generate`` with the tiny model in an empty folder; return its code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
-        code = main(["generate", "--checkpoint", str(tiny_checkpoint), "--device", "cpu", *words])
+        code = main(["generate", "--checkpoint", str(tiny_checkpoint), "--device", "cpu", *plain_files, *words])
         return code, *capsys.readouterr()
 
     return run
@@ -208,7 +208,7 @@ def test_errors_that_are_not_the_users_keep_their_traceback(make, monkeypatch):
 # what is made
 
 
-def test_clip_with_tags_and_the_command_that_makes_it_again(make, tiny_checkpoint, capsys):
+def test_clip_with_tags_and_the_command_that_makes_it_again(make, tiny_checkpoint, capsys, plain_files):
     code, out, said = make(
         "a red ball bounces", "--seconds", "0.5", "--seed", "7", "--cfg", "2.5", "--negative", "a ball"
     )
@@ -230,7 +230,7 @@ def test_clip_with_tags_and_the_command_that_makes_it_again(make, tiny_checkpoin
     assert main(["info", "a-red-ball-bounces-001.mp4", "--json"]) == 0
     command = shlex.split(json.loads(capsys.readouterr().out)["command"])
     assert command[:2] == ["sora", "generate"]
-    assert main([*command[1:], "-o", "again.mp4"]) == 0
+    assert main([*command[1:], "-o", "again.mp4", *plain_files]) == 0
     again = read_clip(Path("again.mp4"))
     np.testing.assert_array_equal(again.frames, clip.frames)
     np.testing.assert_array_equal(again.audio, clip.audio)

@@ -71,12 +71,12 @@ def clips(tiny_checkpoint, tmp_path_factory):
 
 
 @pytest.fixture
-def make(clips, tmp_path, monkeypatch, capsys):
+def make(clips, tmp_path, monkeypatch, capsys, plain_files):
     """Run a command in an empty folder, with ``@`` for the clips' one; return its code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(command, *words):
-        model = ["--checkpoint", str(clips / "m.safetensors"), "--device", "cpu"]
+        model = ["--checkpoint", str(clips / "m.safetensors"), "--device", "cpu", *plain_files]
         code = main([command, *(word.replace("@", f"{clips}/") for word in words), *model])
         return code, *capsys.readouterr()
 
@@ -160,7 +160,7 @@ MADE = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_it_is_made_and_its_tags_make_it_again(name, make, clips, capsys):
+def test_it_is_made_and_its_tags_make_it_again(name, make, clips, capsys, plain_files):
     words, stem, expected = MADE[name]
     code, out, said = make(*words)
     assert code == 0, said
@@ -179,7 +179,7 @@ def test_it_is_made_and_its_tags_make_it_again(name, make, clips, capsys):
     assert "note" not in facts
     command = shlex.split(facts["command"])
     assert command[:2] == ["sora", words[0]]
-    assert main([*command[1:], "-o", "again.mp4"]) == 0
+    assert main([*command[1:], "-o", "again.mp4", *plain_files]) == 0
     first, again = read_clip(path), read_clip(Path("again.mp4"))
     np.testing.assert_array_equal(again.frames, first.frames)
     assert (first.audio is None) == (again.audio is None)

@@ -25,12 +25,12 @@ TWO = "[0.5s]a red ball [0.75s, fade]a ball bounces"
 
 
 @pytest.fixture
-def make(tiny_checkpoint, tmp_path, monkeypatch, capsys):
+def make(tiny_checkpoint, tmp_path, monkeypatch, capsys, plain_files):
     """Run ``sora storyboard`` with the tiny model in an empty folder; return its code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
-        fixed = ["--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--shots", "kept"]
+        fixed = ["--checkpoint", str(tiny_checkpoint), "--device", "cpu", "--shots", "kept", *plain_files]
         code = main(["storyboard", *fixed, *words])
         return code, *capsys.readouterr()
 
@@ -79,13 +79,13 @@ def test_a_film_is_the_same_from_files_standard_input_and_its_own_tags(make, mon
     assert (one.num_frames, one.fps) == (two.num_frames, two.fps) == (15, 12.0)
 
 
-def test_the_command_of_a_film_makes_it_again(make, capsys):
+def test_the_command_of_a_film_makes_it_again(make, capsys, plain_files):
     make("--script", TWO, "-o", "a.mp4", "--seed", "4", "--cfg", "2", "--context", "0.5", "--no-audio")
     before = kept()
     assert main(["info", "a.mp4"]) == 0
     (command,) = re.findall(r"command +(sora storyboard .*)", capsys.readouterr().out)
     words = shlex.split(command)[1:]
-    assert main([*words, "--shots", "kept", "-o", "b.mp4"]) == 0
+    assert main([*words, "--shots", "kept", "-o", "b.mp4", *plain_files]) == 0
     assert kept() == before, "every shot was found"
 
 

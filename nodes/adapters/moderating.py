@@ -1,0 +1,75 @@
+"""The policy before ComfyUI's texts and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...sora_core.errors import SoraError
+from ...sora_core.moderation.decision import ACTIONS, Decision
+from ...sora_core.moderation.log import DecisionLog
+from ...sora_core.moderation.moderator import Moderator
+from ...sora_core.moderation.policy import load_policy, policy_names
+from ...sora_core.provenance.home import Home
+from .cameos import granted_handles
+from .decisions import sealed
+from .films import film_of
+
+POLICIES, LOG = "policies", "decisions"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What may go on. words: for the node. sealed: the decision, for the manifest."""
+
+    words: str
+    sealed: str
+
+
+def own_policies() -> dict[str, Path]:
+    """Return the user's own policies, by name."""
+    folder = Home.default().folder / POLICIES
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder.is_dir() else {}
+
+
+def policy_choices() -> list[str]:
+    """Return the policies of the package and the user's own."""
+    return list(dict.fromkeys([*policy_names(), *own_policies()]))
+
+
+def moderate(text: str, *, policy: str, names: Sequence[str], degraded: bool, video: Any) -> Judged:
+    """Judge a text and a VIDEO; what may not go on is raised as a sentence.
+
+    Raises:
+        SoraError: it is refused or held back, with the rule and its reason; or there is no such policy.
+    """
+    home, own = Home.default(), own_policies()
+    if policy not in policy_choices():
+        raise SoraError(f"the policy {policy!r:.60} is not there; choose one of {', '.join(policy_choices())}")
+    loaded = load_policy(own.get(policy, policy))
+    moderator = Moderator(
+        loaded,
+        names=[name.strip() for name in names if name.strip()],
+        granted=granted_handles(text),
+        log=DecisionLog(home.file(LOG)),
+        degraded=degraded,
+    )
+    decisions = [moderator.text(text)]
+    if video is not None:
+        film = film_of(video)
+        decisions.append(moderator.frames(film.frames(), fps=film.fps))
+        if (sound_CS := film.sound()) is not None:
+            decisions.append(moderator.sound(sound_CS, sample_rate=film.sample_rate))
+    decision = max(decisions, key=lambda one: ACTIONS.index(one.action))
+    if decision.stopped:
+        rules = ", ".join(decision.rules) or ", ".join(decision.reasons)
+        how = "held back" if decision.action == "review" else "refused"
+        raise SoraError(f"the {decision.stage} is {how} by the rule {rules}: {'; '.join(decision.messages)}")
+    return Judged(words="\n".join(map(_told, decisions)), sealed=sealed(decision, loaded.name, home))
+
+
+def _told(decision: Decision) -> str:
+    why = "; ".join((*decision.labels, *decision.messages))
+    return f"{decision.stage}: {decision.action}{f' ({why})' if why else ''}"

@@ -1,0 +1,67 @@
+"""Prompts before the policy, ahead of anything that takes time."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import SoraError
+from .marks import NO_POLICY
+
+if TYPE_CHECKING:
+    from ..moderation.decision import Decision
+    from ..moderation.policy import Policy
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A decision that lets the work go on, and the policy that it was made by."""
+
+    decision: Decision
+    policy: Policy
+
+
+def judge(args: argparse.Namespace, prompts: Sequence[str]) -> Judged | None:
+    """Put prompts before the policy that was asked for; None where none was.
+
+    Raises:
+        SoraError: one of them is refused, with the rule and its reason; or the policy cannot be loaded.
+    """
+    if args.policy == NO_POLICY:
+        return None
+    from ..moderation.decision import ACTIONS
+
+    policy = policy_of(args.policy)
+    decisions = [decide(policy, prompt) for prompt in dict.fromkeys(prompts) if prompt] or [decide(policy, "")]
+    decision = max(decisions, key=lambda one: ACTIONS.index(one.action))
+    if decision.stopped:
+        raise SoraError(f"{refusal(decision)}; --policy {NO_POLICY} or a policy of your own decides otherwise")
+    return Judged(decision, policy)
+
+
+def policy_of(named: str) -> Policy:
+    """Return a policy of the package by name, or one from a file.
+
+    Raises:
+        SoraError: there is none, or it fails a test of its own.
+    """
+    from ..moderation.policy import load_policy, policy_names
+
+    return load_policy(named if named in policy_names() else Path(named))
+
+
+def decide(policy: Policy, prompt: str) -> Decision:
+    """Return what a policy says of one prompt; handles that the ledger lends are allowed."""
+    from ..moderation.moderator import Moderator
+    from .lent import granted_handles
+
+    return Moderator(policy, granted=granted_handles(prompt)).text(prompt)
+
+
+def refusal(decision: Decision) -> str:
+    """Return a sentence: the rule, and its reason."""
+    rules, messages = ", ".join(decision.rules) or ", ".join(decision.reasons), "; ".join(decision.messages)
+    return f"the prompt is {'held back' if decision.action == 'review' else 'refused'} by the rule {rules}: {messages}"

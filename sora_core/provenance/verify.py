@@ -1,0 +1,188 @@
+"""Read every layer of a file, and hold them against one another.
+
+A mark alone proves nothing: it can be copied from one film onto another. It is believed to point to a clip only where
+the picture is the one that the index knows under that id; and where a signed manifest names an id, the film must carry
+it. Each of the three layers is checked against the two others (our decision).
+"""
+
+# f frames of a piece, H W height and width
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SoraError
+from .cross_check import Evidence, Found, judge
+from .delivery import MARKS_KEY
+from .home import Home
+from .marking.layers import TEXT
+from .remember import INDEX_NAME
+from .verdict import Verdict
+
+if TYPE_CHECKING:
+    from ..media.film_file import FileFilm
+    from .fingerprint.index import Entry, Index
+    from .fingerprint.picture import PictureHash
+    from .fingerprint.sound import SoundHash
+    from .manifest.reading import IngredientReading, ManifestReading
+
+LONGEST_SOUND_S = 600
+"""Seconds of sound that are held in memory to be read."""
+
+
+def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = "") -> Verdict:
+    """Check a clip or a picture.
+
+    Args:
+        path: the file. home: whose key reads the marks, and whose index knows the clips.
+        anchors: PEM certificates of signers to trust besides this machine's own.
+        badge_text: of the badge to look for; by default what the index knows of the clip, or the usual one.
+
+    Raises:
+        SoraError: it holds no picture that can be read, and no manifest either.
+    """
+    from ..media.film_file import FileFilm
+
+    if not path.is_file():
+        raise SoraError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name a clip or a picture")
+    manifest = _read_manifest(path, home, anchors)
+    try:
+        evidence = _read(FileFilm(path, as_stored=True), home, manifest, badge_text)
+    except SoraError as error:
+        if manifest is None or manifest.state == "absent":
+            raise
+        # something is there that says what the file was, and the file is no clip any more
+        reasons = (f"the picture cannot be read: {error}", *manifest.reasons)
+        return Verdict(
+            manifest=manifest.state, visible="absent", invisible="absent", audio="absent", reasons=reasons, broken=True
+        )
+    judged = judge(evidence)
+    marks = (evidence.picture, evidence.sound, evidence.badge)
+    return Verdict(
+        manifest="unreadable" if manifest is None else manifest.state,
+        visible=evidence.badge.state,
+        invisible=evidence.picture.state,
+        audio=evidence.sound.state,
+        broken_at_s=tuple(sorted({round(one.start_s, 2) for found in marks for one in found.missing})),
+        ingredients=tuple(_told(one) for one in manifest.ingredients) if manifest is not None else (),
+        reasons=(*judged.broken, *judged.notes),
+        broken=bool(judged.broken),
+        details=_details(evidence),
+    )
+
+
+def _read_manifest(path: Path, home: Home, anchors: bytes) -> ManifestReading | None:
+    from .manifest.identity import local_anchors
+    from .manifest.native import has_manifests
+    from .manifest.read import read_manifest
+
+    if not has_manifests():
+        return None
+    return read_manifest(path, anchors=local_anchors(home) + anchors)
+
+
+def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_text: str) -> Evidence:
+    """Read the marks, and what the index knows of the clip."""
+    from .fingerprint.index import Index
+    from .fingerprint.picture import PictureHash
+    from .fingerprint.sound import SoundHash
+    from .marking.badge_reader import read_badge
+    from .marking.video import read_video_mark
+
+    secret = home.secret(MARKS_KEY)
+    seen = read_video_mark(film.frames(), fps=film.fps, secret=secret)
+    picture = Found(state=seen.state, mark_id=seen.mark_id, seconds=seen.seconds)
+    sound = _read_sound(film, secret)
+    looks, sounds = _hashes(film)
+    index = Index(home.file(INDEX_NAME))
+    entry = _named(index, picture, sound)
+    by_looks = entry is None
+    if entry is None:
+        entry = next(iter(index.find(looks, sounds, 1)), None)
+    badge = read_badge(
+        film.frames(),
+        fps=film.fps,
+        secret=secret,
+        mark_id=picture.mark_id,
+        text=badge_text or (entry.badge_text if entry is not None else "") or TEXT,
+    )
+    return Evidence(
+        manifest=manifest,
+        picture=picture,
+        sound=sound,
+        badge=Found(state=badge.state, seconds=badge.seconds),
+        has_sound=film.channels > 0,
+        entry=entry,
+        by_looks=by_looks and entry is not None,
+        picture_match=None if entry is None else PictureHash.from_bytes(entry.picture).match(looks),
+        sound_match=None
+        if entry is None or sounds is None or not entry.sound
+        else SoundHash.from_bytes(entry.sound).match(sounds),
+    )
+
+
+def _read_sound(film: FileFilm, secret: bytes) -> Found:
+    if not film.channels:
+        return Found()
+    from .marking.sound import read_sound_mark
+
+    sound_CS = film.sound(0, min(LONGEST_SOUND_S, round(film.num_frames / film.fps) + 1) * film.sample_rate)
+    assert sound_CS is not None
+    read = read_sound_mark(sound_CS, sample_rate=film.sample_rate, secret=secret)
+    return Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
+
+
+def _hashes(film: FileFilm) -> tuple[PictureHash, SoundHash | None]:
+    from ..editing.film_stream import stream_from
+    from .fingerprint.picture import PictureHasher
+    from .fingerprint.sound import SoundHasher
+
+    picture = PictureHasher(film.width, film.height, film.fps)
+    sound = SoundHasher(film.sample_rate) if film.channels else None
+    for piece in stream_from(film).pieces:
+        picture.see(piece.frames)
+        if sound is not None and piece.sound is not None:
+            sound.see(piece.sound)
+    return picture.finish(), None if sound is None else sound.finish()
+
+
+def _named(index: Index, picture: Found, sound: Found) -> Entry | None:
+    if picture.mark_id is not None:
+        return index.by_mark(picture.mark_id)
+    if sound.mark_id is not None:
+        return next(iter(index.by_short(sound.mark_id)), None)
+    return None
+
+
+def _told(one: IngredientReading) -> dict[str, Any]:
+    return {
+        "title": one.title,
+        "relationship": one.relationship,
+        "state": one.state,
+        "signer": one.signer.common_name,
+        "actions": [action.name for action in one.actions],
+        "reasons": list(one.reasons),
+        "ingredients": [_told(other) for other in one.ingredients],
+    }
+
+
+def _details(evidence: Evidence) -> dict[str, Any]:
+    manifest, picture, sound = evidence.manifest, evidence.picture, evidence.sound
+    details: dict[str, Any] = {
+        "mark_id": None if picture.mark_id is None else f"{picture.mark_id:016x}",
+        "short_id": None if sound.mark_id is None else f"{sound.mark_id:08x}",
+        "known_as": None if evidence.entry is None else evidence.entry.title,
+    }
+    if manifest is not None and manifest.state != "absent":
+        details |= {
+            "title": manifest.title,
+            "signer": manifest.signer.common_name,
+            "organisation": manifest.signer.organisation,
+            "generator": manifest.generator,
+            "actions": [action.name for action in manifest.actions],
+            "layers_on": list(manifest.layers_on),
+            "layers_off": list(manifest.layers_off),
+            "codes": list(manifest.codes),
+        }
+    return details
