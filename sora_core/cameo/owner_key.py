@@ -26,8 +26,6 @@ _MULTICODEC = b"\xed\x01"
 _PRIME = 2**255 - 19
 _SEALED = b"sora-nodes cameo sealed v1"
 _NONCE = 12
-_RANDOM = 64
-"""Bytes of a passphrase that needs no stretching: the hex digits of a random one."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def owner_key(home: Home) -> OwnerKey:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    path, passphrase = home.file(FILE), _stretched(home)
+    path, passphrase = home.file(FILE), home.passphrase()
     try:
         if path.exists():
             kept = path.read_bytes()
@@ -184,19 +182,6 @@ def raw_of(did: str) -> bytes:
     if len(data) != 34 or data[:2] != _MULTICODEC:
         raise SoraError(f"{did} is no public key of Ed25519; copy it whole")
     return data[2:]
-
-
-def _stretched(home: Home) -> bytes:
-    """Return what the key's file is encrypted with.
-
-    `BestAvailableEncryption` spends 2048 rounds of PBKDF2 on a passphrase, which is little for one that people choose,
-    so a short one goes through scrypt (RFC 7914, N 32768, r 8, p 1) with a salt of its own first.
-    """
-    passphrase = home.passphrase()
-    if len(passphrase) >= _RANDOM:
-        return passphrase
-    salt = home.secret("cameo_salt")
-    return hashlib.scrypt(passphrase, salt=salt, n=1 << 15, r=8, p=1, maxmem=1 << 26).hex().encode()
 
 
 def _opened(kept: bytes, passphrase: bytes, path: Path) -> OwnerKey:

@@ -125,7 +125,7 @@ def run_mark(args: argparse.Namespace) -> int:
 def run_sign(args: argparse.Namespace) -> int:
     """Sign a file as it is."""
     _check_target(args)
-    from ..provenance.home import Home
+    from ..provenance.home import Home, given_passphrase
     from ..provenance.manifest.identity import UNKNOWN_TO_OTHERS, local_identity
     from ..provenance.manifest.own_certificate import own_identity
     from ..provenance.manifest.sign import signed
@@ -133,7 +133,10 @@ def run_sign(args: argparse.Namespace) -> int:
     from .hints import hint
 
     own = args.certificate is not None
-    identity = own_identity(args.certificate, args.private_key) if own else local_identity(Home.default())
+    if own:
+        identity = own_identity(args.certificate, args.private_key, passphrase=given_passphrase())
+    else:
+        identity = local_identity(Home.default())
     result = signed(args.source, args.output, Story(title=args.output.stem, made="opened"), identity)
     if identity.local:
         hint(UNKNOWN_TO_OTHERS)

@@ -15,7 +15,7 @@ from ..atomic import replacing
 from ..checkpoint.metadata import file_hash
 from ..media.encoder import MP4, Encoding
 from ..media.told_factor import SCALE_TAG
-from .home import Home
+from .home import Home, given_passphrase
 from .manifest.formats import BESIDE, EMBEDDED, sidecar_of
 from .manifest.labels import PARENT
 from .manifest.sign import sign
@@ -180,7 +180,7 @@ def _signer(order: Order) -> tuple[Identity | None, tuple[str, ...]]:
     if not has_manifests():
         return None, (NO_EXTRA,)
     if order.certificate is not None:
-        return own_identity(*order.certificate), ()
+        return own_identity(*order.certificate, passphrase=given_passphrase()), ()
     return local_identity(order.home), ()
 
 
@@ -264,6 +264,9 @@ def _story(order: Order, carried: Carried | None, seconds: float) -> tuple[Story
         ingredients=tuple(named),
         marks=tuple(marks),
         layers_on=(*(("visible",) if visible else ()), *(mark.layer for mark in marks)),
-        layers_off=() if invisible else ("invisible", "audio"),
+        layers_off=(
+            *(("visible",) if order.layers.badge_due and not visible else ()),
+            *(() if invisible else ("invisible", "audio")),
+        ),
     )
     return story, tuple(notes)

@@ -291,7 +291,7 @@ def test_a_film_is_written_as_it_is_made(make, monkeypatch):
     sample = Pipeline.sample
 
     def watched(self, *args, **options):
-        seen.append([path.stat().st_size for path in Path().glob(".x.*")])
+        seen.append([path.stat().st_size for path in Path().glob(".*.part.mp4")])
         return sample(self, *args, **options)
 
     monkeypatch.setattr(Pipeline, "sample", watched)

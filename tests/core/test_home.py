@@ -63,7 +63,11 @@ def test_the_passphrase_is_the_users_or_a_kept_one(tmp_path, monkeypatch):
     assert kept == home.passphrase()
     assert len(kept) == 64
     monkeypatch.setenv(PASSPHRASE_VARIABLE, "open sesame")
-    assert home.passphrase() == b"open sesame"
+    chosen = home.passphrase()
+    assert chosen == home.passphrase()
+    assert b"open sesame" not in chosen
+    assert len(chosen) == 128
+    assert Home(tmp_path / "other").passphrase() != chosen
 
 
 @pytest.mark.slow
