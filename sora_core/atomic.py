@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import SoraError
 
 STEM = 40
+
+QUIET_S = 60
+"""Seconds that a left-over file must not have changed: another machine may be writing into the same folder."""
+
+_LEFT = re.compile(r"\.+.{0,300}\.(\d{1,10})\.(?:[0-9a-f]{4,16}\.)?part(?:\.\w{1,8}){1,2}")
 
 
 @contextmanager
@@ -57,3 +64,31 @@ def _place(hidden: Path, path: Path) -> None:
         hidden.replace(path)
     else:
         hidden.unlink()
+
+
+def sweep(folder: Path) -> int:
+    """Remove hidden files that killed processes left in a folder, and return how many."""
+    removed = 0
+    with suppress(OSError):
+        for path in folder.glob(".*.part*"):
+            found = _LEFT.fullmatch(path.name)
+            with suppress(OSError):
+                quiet = time.time() - path.stat().st_mtime > QUIET_S
+                if found and quiet and not _lives(int(found[1])):
+                    path.unlink()
+                    removed += 1
+    return removed
+
+
+def _lives(process: int) -> bool:
+    """Say whether a process of that number may be running."""
+    if os.name != "posix":
+        # there, asking a process in this way would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -19,6 +19,13 @@ BROKEN_MANIFEST = ("broken", "unreadable")
 
 POINTER = "a mark is a pointer and no proof: whoever has a marked clip can copy its mark onto another"
 
+HOW = {
+    "same": "its mark and its looks are those of",
+    "alike": "its mark is that of, and it looks as if it were cut out of or changed from,",
+    "unclear": "its mark is that of, and nothing says whether it looks like,",
+}
+"""Words by what the comparison of looks gave; "different" is a copied mark."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -131,7 +138,7 @@ def _sound(evidence: Evidence, judged: Judgement) -> None:
         return
     if not evidence.has_sound:
         judged.notes.append("the clip was saved with a sound, which was taken away")
-    elif evidence.sound_match is not None and evidence.sound_match.clear and not evidence.sound_match.same:
+    elif evidence.sound_match is not None and evidence.sound_match.verdict == "different":
         judged.broken.append("the sound is not the one that the clip was saved with")
     else:
         judged.notes.append("the sound was saved with a mark that can no longer be read")
@@ -161,9 +168,8 @@ def _index(evidence: Evidence, judged: Judgement) -> None:
             f'the mark is that of "{entry.title}", saved on {day}, which shows something else: it was copied'
         )
         return
-    how = "it looks like" if evidence.by_looks else "its mark and its looks are those of"
-    if not evidence.by_looks and (evidence.picture_match is None or not evidence.picture_match.clear):
-        how = "its mark is that of, and nothing says whether it looks like,"
+    looks = "unclear" if evidence.picture_match is None else evidence.picture_match.verdict
+    how = "it looks like" if evidence.by_looks else HOW[looks]
     judged.notes.append(f'{how} "{entry.title}", saved here on {day}')
     absent = evidence.manifest is not None and evidence.manifest.state == "absent"
     if absent and entry.layers.get("manifest"):
@@ -175,4 +181,4 @@ def _index(evidence: Evidence, judged: Judgement) -> None:
 def _other(evidence: Evidence) -> bool:
     """Say whether the picture is surely another than the one that the id was given to."""
     match = evidence.picture_match
-    return not evidence.by_looks and match is not None and match.clear and not match.same
+    return not evidence.by_looks and match is not None and match.verdict == "different"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..atomic import replacing
+from ..atomic import replacing, sweep
 from ..checkpoint.metadata import file_hash
 from ..media.encoder import MP4, Encoding
 from ..media.told_factor import SCALE_TAG
@@ -206,6 +207,7 @@ def _seen(stream: FilmStream, see: Callable[[Tensor], None] | None) -> FilmStrea
 def _placing(path: Path, *, fresh: bool) -> Iterator[Path]:
     """Yield a hidden name as `replacing` does; a manifest beside it takes its place beside the file."""
     old = sidecar_of(path)
+    sweep(path.parent)
     with replacing(path, fresh=fresh) as hidden:
         new = sidecar_of(hidden)
         try:
@@ -222,7 +224,8 @@ def _placing(path: Path, *, fresh: bool) -> Iterator[Path]:
 @contextmanager
 def _draft(hidden: Path) -> Iterator[Path]:
     """Yield a hidden name for what is marked and not yet signed, and remove it in the end."""
-    draft = hidden.with_name(f".{secrets.token_hex(8)}.draft{hidden.suffix}")
+    # named so that `sweep` knows it, should this process be killed
+    draft = hidden.with_name(f".draft.{os.getpid()}.{secrets.token_hex(8)}.part{hidden.suffix}")
     try:
         yield draft
     finally:

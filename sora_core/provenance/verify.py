@@ -99,7 +99,7 @@ def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_te
     entry = _named(index, picture, sound)
     by_looks = entry is None
     if entry is None:
-        entry = next(iter(index.find(looks, sounds, 1)), None)
+        entry = next((found.entry for found in index.find(looks, sounds, 1) if found.same), None)
     badge = read_badge(
         film.frames(),
         fps=film.fps,

@@ -14,9 +14,9 @@ from sora_core.provenance.marking.reading import SecondReading
 
 ID = 0x0123456789ABCDEF
 OTHER = 0xFEDCBA9876543210
-SAME = SimpleNamespace(clear=True, same=True)
-DIFFERENT = SimpleNamespace(clear=True, same=False)
-UNCLEAR = SimpleNamespace(clear=False, same=False)
+SAME, ALIKE, DIFFERENT, UNCLEAR = (
+    SimpleNamespace(verdict=verdict) for verdict in ("same", "alike", "different", "unclear")
+)
 
 
 def claims(mark_id: int = ID, *, state: str = "trusted", **more) -> ManifestReading:
@@ -117,6 +117,11 @@ def test_a_copied_mark_is_told_by_what_the_clip_shows():
 def test_an_unclear_picture_is_not_called_copied():
     assert not broken(picture_match=UNCLEAR, manifest=NONE)
     assert "nothing says whether" in notes(picture_match=UNCLEAR, manifest=NONE)
+
+
+def test_a_part_of_a_picture_is_not_called_copied():
+    assert not broken(picture_match=ALIKE, manifest=NONE)
+    assert "cut out of or changed" in notes(picture_match=ALIKE, manifest=NONE)
 
 
 def test_the_sound_of_another_clip():
