@@ -22,11 +22,14 @@ examples:
       clips that are there already: mp4 files with their tags, or a .json beside each (prompt, seed, level)
   sora evaluate --editing --clips 24 --json editing.json
       the editor instead: 24 true clips for each kind of edit, of which 4 are made a minute longer
+  sora evaluate --moderation frozen
+      the default policy on 300 prompts that it was never tuned on; --moderation tuned takes the other half
 
 Seeds are fixed and settings are the defaults of sora generate, so that two runs on one machine say the same.
 """
 
 CLIPS, EDITS = 256, 24
+HALVES = ("frozen", "tuned")
 
 
 def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public type for it
@@ -42,6 +45,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument(
         "--editing", action="store_true", help="measure the editor instead, and clips from text where bars need them"
     )
+    parser.add_argument(
+        "--moderation", choices=HALVES, metavar="HALF", help="measure a policy instead: frozen or tuned half"
+    )
+    parser.add_argument("--policy", default="default", metavar="NAME", help="which policy (default, strict or a .toml)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument("--from", dest="source", type=Path, metavar="DIR", help="measure existing clips instead")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="write contact sheets, and spectrograms, there")
@@ -61,6 +68,8 @@ def run(args: argparse.Namespace) -> int:
         raise SoraError(f"--from {args.source} is not a folder; name one that holds clips")
     if args.source is not None and args.editing:
         raise SoraError("--from measures clips that are there and --editing makes its own; leave away either of them")
+    if args.moderation is not None:
+        return _moderation(args)
     checkpoint = None if args.source else args.checkpoint or find_checkpoint()
     if checkpoint is not None:
         read_metadata(checkpoint)
@@ -73,12 +82,29 @@ def run(args: argparse.Namespace) -> int:
         figures, text = (_editing if args.editing else _clips)(args, checkpoint, device, progress)
     finally:
         progress.close()
+    _tell(args, figures, text)
+    return 0
+
+
+def _tell(args: argparse.Namespace, figures: dict[str, Any], text: str) -> None:
     print(text)
     if args.json is not None:
         from ..atomic import replacing
 
         with replacing(args.json) as hidden:
             hidden.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _moderation(args: argparse.Namespace) -> int:
+    """Measure a policy; no model is needed."""
+    from ..evaluation.moderation.report import table
+    from ..evaluation.moderation.run import evaluate_moderation
+    from .judging import policy_of
+
+    if args.source is not None or args.editing:
+        raise SoraError("--moderation measures a policy alone; leave away --from and --editing")
+    figures = evaluate_moderation(args.moderation, policy_of(args.policy))
+    _tell(args, figures.to_dict(), table(figures))
     return 0
 
 

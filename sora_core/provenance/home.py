@@ -78,7 +78,7 @@ class Home:
         return kept
 
     def passphrase(self) -> bytes:
-        """Return what private keys are encrypted with: from ``$SORA_PASSPHRASE``, or a random one that lies beside them.
+        """Return what private keys are encrypted with: from ``$SORA_PASSPHRASE``, or random and kept beside them.
 
         The random one guards copies of the key files alone, not against somebody who reads the whole folder. One that
         people choose goes through scrypt (RFC 7914) first: key files spend only 2,048 rounds of PBKDF2 on it.
