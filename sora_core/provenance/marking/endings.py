@@ -5,8 +5,13 @@ from __future__ import annotations
 UNMARKED = "_unmarked"
 
 
-def ending_for(*, invisible: bool, visible: bool, manifest: bool) -> str:
-    """Return what a name ends in, before its suffix: ``""`` where nothing that is usual was switched off."""
+def ending_for(*, invisible: bool, visible: bool, manifest: bool, badge_due: bool = False) -> str:
+    """Return what a name ends in, before its suffix: ``""`` where nothing that is usual was switched off.
+
+    Args:
+        invisible, visible, manifest: layers that are on. badge_due: whether the badge is usual, as for a cameo.
+    """
     if not (invisible or visible or manifest):
         return UNMARKED
-    return ("" if invisible else "_no-invisible") + ("" if manifest else "_no-manifest")
+    missing = {"_no-invisible": not invisible, "_no-badge": badge_due and not visible, "_no-manifest": not manifest}
+    return "".join(name for name, missed in missing.items() if missed)

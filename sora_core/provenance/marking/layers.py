@@ -25,6 +25,7 @@ class Layers:
     Args:
         invisible: an id in picture and sound. manifest: a signed C2PA manifest. visible: a badge that moves.
         text: the badge's. logo: its picture, uint8 RGBA ``[h, w, 4]``, or None.
+        badge_due: whether the badge is usual, as for who is lent by a cameo, so that its absence is told.
         scale: whole factor by which the picture is drawn larger first; 0 takes the least that reaches `SHORT_SIDE`.
 
     Raises:
@@ -36,6 +37,7 @@ class Layers:
     visible: bool = False
     text: str = TEXT
     logo: Tensor | None = None
+    badge_due: bool = False
     scale: int = 0
 
     def __post_init__(self) -> None:
@@ -53,7 +55,9 @@ class Layers:
     @property
     def ending(self) -> str:
         """What a file's name must end in, before its suffix."""
-        return ending_for(invisible=self.invisible, visible=self.visible, manifest=self.manifest)
+        return ending_for(
+            invisible=self.invisible, visible=self.visible, manifest=self.manifest, badge_due=self.badge_due
+        )
 
     def factor(self, width: int, height: int) -> int:
         """Return the factor for a picture; nothing is scaled where no mark goes in."""

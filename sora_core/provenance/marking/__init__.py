@@ -1,0 +1,1 @@
+"""Marks that are burnt into picture and sound before the first byte is written."""
