@@ -50,7 +50,7 @@ def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = ""
     try:
         evidence = _read(FileFilm(path, as_stored=True), home, manifest, badge_text)
     except SoraError as error:
-        if manifest is None or manifest.state == "absent":
+        if manifest is None or manifest.state in ("absent", "unreadable"):
             raise
         # something is there that says what the file was, and the file is no clip any more
         reasons = (f"the picture cannot be read: {error}", *manifest.reasons)
