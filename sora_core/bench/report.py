@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .marks import table as marks_table
+
 PROFILED = 4
 """Operators named in the table; the JSON holds more."""
 
@@ -90,5 +92,5 @@ def _aim(aims: dict[str, Any], key: str) -> str:
     return f"aim {aims[key]['aim']}: {'met' if aims[key]['met'] else 'missed'}"
 
 
-TABLES = {"dit": _dit, "vae": _vae, "end_to_end": _end_to_end, "extension": _extension}
+TABLES = {"dit": _dit, "vae": _vae, "end_to_end": _end_to_end, "extension": _extension, "marks": marks_table.rows}
 """The part of the table for each subject."""

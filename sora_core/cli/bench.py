@@ -1,4 +1,4 @@
-"""``sora bench``: how fast this machine runs the model, and what share of the machine that uses."""
+"""``sora bench``: how fast this machine runs the model, what share of it that uses, and what the marks withstand."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any
 from .arguments import add_checkpoint, add_device, add_threads
 from .progress import Progress
 
-SUBJECTS = ("dit", "vae", "end-to-end", "extension", "all")
+SUBJECTS = ("dit", "vae", "end-to-end", "extension", "marks", "all")
 
 EXAMPLES = """\
 examples:
   sora bench                  everything
   sora bench dit --json       one transformer call, as JSON
+  sora bench marks            attacks on the marks, ten minutes at most on two cores
+  sora bench marks --full     all of them on more clips and 10,200 wrong keys: hours
 
-Every time is the median of ten. The machine's own matrix product is measured in the same process, and the share of
-that peak is printed beside it.
+"all" leaves out the marks. Every time is the median of ten. The machine's own matrix product is measured in the same
+process, and the share of that peak is printed beside it.
 """
 
 
@@ -25,13 +27,17 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     """Add the command."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "bench",
-        help="measure speed and memory",
-        description="Measure speed and memory, and what share of this machine is used.",
+        help="measure speed and memory, or attack the marks",
+        description="Measure speed and memory and what share of this machine is used, or what the marks withstand.",
         epilog=EXAMPLES,
     )
     parser.set_defaults(run=run)
     parser.add_argument("subject", nargs="?", choices=SUBJECTS, default="all", help="what to measure (default all)")
     parser.add_argument("--json", action="store_true", help="as JSON")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--quick", action="store_true", help="marks: at most ten minutes on two cores (the default)")
+    extent.add_argument("--full", action="store_true", help="marks: every attack, more clips, 10,200 wrong keys")
+    parser.add_argument("--markdown", action="store_true", help="marks: the table as markdown")
     add_checkpoint(parser)
     add_device(parser)
     add_threads(parser)
@@ -39,16 +45,26 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
+    from ..errors import SoraError
     from .device import choose_device, set_threads
 
+    if args.subject != "marks" and (args.quick or args.full or args.markdown):
+        raise SoraError(f"--quick, --full and --markdown belong to marks, not to {args.subject}; leave them out")
+    if args.json and args.markdown:
+        raise SoraError("--json and --markdown are two ways to print; choose one")
     device = choose_device(args.device)
     set_threads(args.threads)
     from ..bench.run import bench, table
 
     progress = Progress("measuring")
     try:
-        figures = bench(args.subject, checkpoint=args.checkpoint, device=device, progress=progress)
+        figures = bench(args.subject, checkpoint=args.checkpoint, device=device, full=args.full, progress=progress)
     finally:
         progress.close()
+    if args.markdown:
+        from ..bench.marks.table import markdown
+
+        print(markdown(figures["marks"], figures["aims"]))
+        return 0
     print(json.dumps(figures, indent=2) if args.json else table(figures))
     return 0

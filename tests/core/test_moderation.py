@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from sora_core.errors import SoraError
+from sora_core.evaluation.intervals import rate
 from sora_core.evaluation.moderation import run as measurement
 from sora_core.evaluation.moderation import table
-from sora_core.evaluation.moderation.intervals import clopper_pearson
 from sora_core.evaluation.moderation.prompts import LabelledPrompt, read_prompts
 from sora_core.moderation import (
     BlockList,
@@ -466,9 +466,10 @@ def test_exact_intervals():
         (15, 15, 0.7820, 1.0),
         (5, 150, 0.0109, 0.0761),
     ]:
-        found = clopper_pearson(hits, count)
-        assert found == pytest.approx((low, high), abs=2e-4)
-    assert clopper_pearson(0, 0) == (0.0, 1.0)
+        found = rate(hits, count)
+        assert (found.low, found.high) == pytest.approx((low, high), abs=2e-4)
+    nothing = measurement.Rate.of([])
+    assert (nothing.value, nothing.low, nothing.high) == (None, 0.0, 1.0)
 
 
 def test_measurement_counts_what_is_wrong(policy, monkeypatch):

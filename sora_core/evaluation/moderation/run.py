@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...moderation import Decision, Moderator, Policy, load_policy
-from .intervals import clopper_pearson
+from ..intervals import rate
 from .prompts import LabelledPrompt, read_names, read_prompts
 
 LONG = 2000
@@ -36,8 +36,10 @@ class Rate:
     def of(wrongs: Iterable[bool]) -> Rate:
         """Count."""
         counted = list(wrongs)
-        low, high = clopper_pearson(sum(counted), len(counted))
-        return Rate(wrong=sum(counted), count=len(counted), low=low, high=high)
+        if not counted:
+            return Rate(wrong=0, count=0, low=0.0, high=1.0)
+        found = rate(sum(counted), len(counted))
+        return Rate(wrong=sum(counted), count=len(counted), low=found.low, high=found.high)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

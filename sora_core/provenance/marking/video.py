@@ -43,8 +43,10 @@ class VideoMarkConfig:
     masking: its strength. segment_s: seconds after which the field changes; shorter ones leave less to average for
     whoever wants it off, longer ones are cheaper for a codec. fade_s: seconds of the change. window_s: the most that
     is searched as one, so that a short marked stretch of a long film is found. threshold: score from which a mark is
-    said to be there. surest: check from which its id is said. likely: check that is enough where
-    the coded bits agree by clear (chance reaches 0.57 in 1500 trials). second: score from which a second holds it.
+    said to be there in a picture that is at most mirrored or turned. bent: the same for zoomed, rotated and stretched
+    ones, of which so many are tried that chance reaches higher. surest: check from which its id is said. likely: check
+    that is enough where the coded bits agree by clear (chance reaches 0.57 in 1500 trials). second: score from which a
+    second holds it. candidates: views of the bent ones that are looked at closely.
     """
 
     masking: Masking = MASKING
@@ -56,6 +58,7 @@ class VideoMarkConfig:
     likely: float = 3.0
     clear: float = 0.65
     second: float = 5.0
+    bent: float = 11.0
     candidates: int = 3
 
 
@@ -249,7 +252,8 @@ def read_prepared(
             refine(prepared, secret, one, config.segment_s, config.window_s)
             for one in ranked([*found, *bent])[: config.candidates]
         ]
-        best = max(best, _best(prepared, secret, tried, config), key=_score)
+        # by how far each is over its own threshold
+        best = max(best, _best(prepared, secret, tried, config), key=lambda one: _score(one) - _least(one, config))
     return _reading(prepared, secret, best, config)
 
 
@@ -286,9 +290,14 @@ def _score(decoded: Decoded) -> float:
     return 0.816 * decoded.found.score + 0.577 * decoded.check
 
 
+def _least(decoded: Decoded, config: VideoMarkConfig) -> float:
+    """Return the score from which a mark is there in a view."""
+    return config.threshold if decoded.found.geometry.upright else config.bent
+
+
 def _sure(decoded: Decoded, config: VideoMarkConfig) -> bool:
     told = decoded.check >= config.surest or (decoded.check >= config.likely and decoded.agreement >= config.clear)
-    return _score(decoded) >= config.threshold and told
+    return _score(decoded) >= _least(decoded, config) and told
 
 
 def _best(prepared: Prepared, secret: bytes, found: list[Found], config: VideoMarkConfig) -> Decoded:
@@ -297,15 +306,15 @@ def _best(prepared: Prepared, secret: bytes, found: list[Found], config: VideoMa
         tried.append(decode_view(prepared, secret, one))
         if _sure(tried[-1], config):
             break
-    return max(tried, key=_score)
+    return max(tried, key=lambda one: _score(one) - _least(one, config))
 
 
 def _reading(prepared: Prepared, secret: bytes, best: Decoded, config: VideoMarkConfig) -> VideoReading:
-    score = _score(best)
+    score, least = _score(best), _least(best, config)
     known = _sure(best, config)
-    seconds = _seconds(prepared, still_scores(secret, best, whole=known), config, there=score >= config.threshold)
+    seconds = _seconds(prepared, still_scores(secret, best, whole=known), config, there=score >= least)
     state: State = "absent"
-    if score >= config.threshold:
+    if score >= least:
         usual = float(np.median([one.score for one, _ in seconds if one.present] or [0.0]))
         # where a codec left little of it everywhere, a weak second proves nothing
         lacking = [one for one, alive in seconds if alive and one.score < LACKING]
@@ -314,7 +323,7 @@ def _reading(prepared: Prepared, secret: bytes, best: Decoded, config: VideoMark
         state=state,
         mark_id=best.mark_id if known else None,
         score=score,
-        threshold=config.threshold,
+        threshold=least,
         bits=tuple(int(bit) for bit in code.bits_of(best.mark_id)),
         seconds=tuple(one for one, _ in seconds),
         geometry=best.found.geometry,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+NEAR, NEAR_DEGREES = 0.02, 0.8
+
 
 class Geometry(NamedTuple):
     """How the seen picture differs from the marked one.
@@ -22,6 +24,12 @@ class Geometry(NamedTuple):
     stretch: float = 1.0
     rotated: float = 0.0
     offset: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def upright(self) -> bool:
+        """Whether the picture is at most mirrored, turned and shifted, up to what refinement moves."""
+        near = abs(self.zoom - 1) <= NEAR and abs(self.stretch - 1) <= NEAR
+        return near and abs(self.rotated) <= NEAR_DEGREES
 
     def matrix(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return what takes units of the marked picture, x and y about its middle, to units of the seen one."""

@@ -1,0 +1,1 @@
+"""Attacks on marks, and what is left of the marks after them."""
