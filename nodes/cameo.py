@@ -11,7 +11,7 @@ from .host import io, say
 from .provenance import CameoInUse
 
 CATEGORY = "sora/cameo"
-NAME = "Name of the cameo, 2 to 30 of a-z, 0-9 and _. A prompt calls it @name."
+NAME = "Name of the cameo, 2 to 30 of a-z, 0-9 and _. A prompt calls it by this name after an at sign."
 SUBJECTS, LEVELS = ("character", "person"), ("approved", "mutuals", "everyone")
 
 
@@ -66,6 +66,11 @@ class SoraCameoEnroll(io.ComfyNode):
             is_output_node=True,
             outputs=[io.String.Output(display_name="name", tooltip="The cameo's name, for Sora Cameo Use.")],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, name: str | None = None, **_: Any) -> str:
+        """Enrol again when it was taken back meanwhile."""
+        return cameos.known_as(name)
 
     @classmethod
     def execute(
@@ -302,6 +307,11 @@ class SoraCameoLog(io.ComfyNode):
                     default="",
                     tooltip="Save proofs under this name in the output folder, for example cameo/proof. Empty: none.",
                 ),
+                io.Video.Input(
+                    "video",
+                    optional=True,
+                    tooltip="A video of Sora Save Video: the log is read after it was saved, and so has its use.",
+                ),
             ],
             hidden=[io.Hidden.unique_id],
             is_output_node=True,
@@ -314,7 +324,7 @@ class SoraCameoLog(io.ComfyNode):
         return float("nan")
 
     @classmethod
-    def execute(cls, name: str, newest: int, proof_prefix: str) -> io.NodeOutput:
-        """Show it."""
+    def execute(cls, name: str, newest: int, proof_prefix: str, video: Any = None) -> io.NodeOutput:  # noqa: ARG003
+        """Show it; the video is there for the order alone."""
         lines, words = cameos.log_of(name.strip() or None, newest, proof_prefix)
         return io.NodeOutput(lines, ui=say(words, cls.hidden.unique_id))

@@ -110,7 +110,7 @@ def output_place(prefix: str, ending: str, width: int = 0, height: int = 0) -> P
         folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, str(base), width, height)
     except OSError as error:
         raise SoraError(f"the output folder cannot be written: {error.strerror}; choose another prefix") from error
-    while (path := file_inside(base, str(Path(subfolder) / f"{name}_{counter:05}_{ending}"))).exists():
+    while (path := file_inside(base, str(Path(subfolder) / f"{name}_{counter:05}_{ending.lstrip('_')}"))).exists():
         counter += 1
     if os.path.realpath(path.parent) != os.path.realpath(folder):
         raise SoraError(f"the prefix {prefix!r} leads out of the output folder; give a plain name, for example 'clip'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .adapters.moderating import moderate, policy_choices
+from .adapters.moderating import judged_by, moderate, policy_choices
 from .host import io, say
 from .provenance import CATEGORY
 
@@ -51,6 +51,11 @@ class SoraModerate(io.ComfyNode):
                 io.String.Output(display_name="decision", tooltip="The sealed decision, for Sora Save Video."),
             ],
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, policy: str, text: str | None = None, **_: Any) -> str:
+        """Judge again when the policy's file or what is lent has changed."""
+        return judged_by(policy, text)
 
     @classmethod
     def execute(cls, text: str, policy: str, names: str, degraded: bool, video: Any = None) -> io.NodeOutput:

@@ -84,7 +84,7 @@ class SoraSaveVideo(io.ComfyNode):
             node_id="SoraSaveVideo",
             display_name="Sora Save Video",
             category=CATEGORY,
-            description="Save a video with its marks and a signed manifest in one step: no file without them is ever on disk, and the preview shows what was saved. What is switched off here is told in the manifest and in the file's name. The signer is made on this machine; others see that nothing was changed, and not who you are.",
+            description="Save a video with its marks and a signed manifest in one step: no file without its marks is ever in the output folder, and the preview shows what was saved. What is switched off here is told in the manifest and in the file's name. The signer is made on this machine; others see that nothing was changed, and not who you are.",
             search_aliases=["save video", "export video", "c2pa", "content credentials", "watermark"],
             inputs=[
                 io.Video.Input("video", tooltip=VIDEO),
@@ -170,6 +170,7 @@ class SoraSaveVideo(io.ComfyNode):
         layers = Layers(
             invisible=invisible,
             visible=badge == "on" or (badge == "auto" and cameo is not None),
+            badge_due=cameo is not None,
             manifest=manifest,
             text=badge_text,
             logo=logo_of(logo),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,22 @@ from .films import film_of
 SCOPES = {"face": ("face",), "voice": ("voice",), "face and voice": ("face", "voice")}
 
 
-@dataclass(frozen=True, eq=False)
 class CameoInUse:
-    """What goes over the wire from Sora Cameo Use to Sora Save Video: a use that was allowed, and where it is kept."""
+    """What goes over the wire from Sora Cameo Use to Sora Save Video: a use that was allowed, and where it is kept.
 
-    use: Use
-    ledger: Ledger
+    Each file is a use of its own: for a second one, as of variations, the owner's leave is asked again.
+    """
+
+    def __init__(self, ledger: Ledger, begin: Callable[[], Use]) -> None:
+        """Begin the first use; a refusal is logged, and raised as a sentence."""
+        self.ledger, self._begin = ledger, begin
+        self.use, self.ended = begin(), False
+
+    def live(self) -> Use:
+        """Return a use that has no end yet."""
+        if self.ended:
+            self.use, self.ended = self._begin(), False
+        return self.use
 
 
 def open_ledger() -> Ledger:
@@ -88,7 +99,7 @@ def begin(names: Sequence[str], scopes: str, prompt: str, policy: str | None, ta
     """Begin a use; a refusal is logged, and raised as a sentence."""
     ledger = open_ledger()
     asks = [Ask(cameo=name, scopes=SCOPES[scopes]) for name in names]
-    return CameoInUse(ledger.begin_use(asks, prompt=prompt, policy=policy, tags=tags), ledger)
+    return CameoInUse(ledger, partial(ledger.begin_use, asks, prompt=prompt, policy=policy, tags=tags))
 
 
 def shown(lent: CameoInUse) -> tuple[list[Tensor], list[dict[str, Any]]]:
@@ -96,9 +107,11 @@ def shown(lent: CameoInUse) -> tuple[list[Tensor], list[dict[str, Any]]]:
     found = lent.ledger.likeness(lent.use)
     images, voices = [], []
     for each in found.values():
-        images += [torch.from_numpy(picture)[None].float() / 255 for picture in each.pictures]
+        # one picture of each of two, or all of one
+        pictures = each.pictures[:1] if len(found) > 1 else each.pictures
+        images += [torch.tensor(picture)[None].float() / 255 for picture in pictures]
         if each.sound is not None:
-            voices.append({"waveform": torch.from_numpy(each.sound)[None], "sample_rate": each.sample_rate})
+            voices.append({"waveform": torch.tensor(each.sound)[None], "sample_rate": each.sample_rate})
     return images, voices
 
 
@@ -106,6 +119,14 @@ def cameo_uses(lent: CameoInUse) -> tuple[CameoUse, ...]:
     """Return what a manifest says of a use."""
     head = lent.use.head.root.hex()
     return tuple(CameoUse(grant_sha256=each.grant, log_head=head, log_index=lent.use.index) for each in lent.use.lent)
+
+
+def known_as(name: object) -> str:
+    """Return the ids under which a name is enrolled here and not taken back."""
+    if not isinstance(name, str):
+        return ""
+    known = open_ledger().standings()
+    return " ".join(one.card.cameo for one in known if one.mine and not one.revoked and one.card.name == name)
 
 
 def standing_of(card: Card) -> str:
@@ -209,17 +230,22 @@ def using(lent: CameoInUse | None) -> Iterator[Callable[[str], None] | None]:
     if lent is None:
         yield None
         return
-    ended = False
+    use = lent.live()
 
     def finish(sha256: str) -> None:
-        nonlocal ended
-        ended = True
-        lent.ledger.finish_use(lent.use, output_sha256=sha256)
+        lent.ended = True
+        lent.ledger.finish_use(use, output_sha256=sha256)
 
-    lent.ledger.check_again(lent.use)
+    try:
+        lent.ledger.check_again(use)
+    except SoraError:
+        # the ledger has ended it
+        lent.ended = True
+        raise
     try:
         yield finish
     except BaseException:
-        if not ended:
-            lent.ledger.finish_use(lent.use, failed="failed")
+        if not lent.ended:
+            lent.ended = True
+            lent.ledger.finish_use(use, failed="failed")
         raise

@@ -39,6 +39,15 @@ def policy_choices() -> list[str]:
     return list(dict.fromkeys([*policy_names(), *own_policies()]))
 
 
+def judged_by(policy: str, text: object) -> str:
+    """Return what a decision depends on besides the node's inputs: the policy's file, and the handles that are lent."""
+    path = own_policies().get(policy)
+    written = path.stat().st_mtime_ns if path is not None and path.exists() else 0
+    # a text that comes over a wire is not known yet
+    lent = sorted(granted_handles(text)) if isinstance(text, str) else []
+    return f"{policy} {written} {' '.join(lent)}"
+
+
 def moderate(text: str, *, policy: str, names: Sequence[str], degraded: bool, video: Any) -> Judged:
     """Judge a text and a VIDEO; what may not go on is raised as a sentence.
 
@@ -64,9 +73,8 @@ def moderate(text: str, *, policy: str, names: Sequence[str], degraded: bool, vi
             decisions.append(moderator.sound(sound_CS, sample_rate=film.sample_rate))
     decision = max(decisions, key=lambda one: ACTIONS.index(one.action))
     if decision.stopped:
-        rules = ", ".join(decision.rules) or ", ".join(decision.reasons)
-        how = "held back" if decision.action == "review" else "refused"
-        raise SoraError(f"the {decision.stage} is {how} by the rule {rules}: {'; '.join(decision.messages)}")
+        # each message says itself what was done, and by which rule
+        raise SoraError(f"the {decision.stage} may not go on: {'; '.join(decision.messages)}")
     return Judged(words="\n".join(map(_told, decisions)), sealed=sealed(decision, loaded.name, home))
 
 

@@ -126,10 +126,12 @@ def save_video(video: Any, wish: Wish, *, prompt: Mapping[str, Any] | None, extr
     layers = wish.layers
     if carried is not None:
         layers = replace(layers, invisible=carried.invisible, visible=carried.visible)
+    if wish.use is not None and not (layers.marked or layers.manifest):
+        raise SoraError("who is lent by a cameo is never saved without any mark; switch one of them on")
     upstream, home = upstream_of(prompt, node_id), Home.default()
     told = _tags(wish, prompt, extra)
-    with using(wish.use) as finish:
-        while True:
+    while True:
+        with using(wish.use) as finish:
             place = output_place(wish.prefix, f"{layers.ending}.{wish.kind}", film.width, film.height)
             order = Order(
                 layers=layers,

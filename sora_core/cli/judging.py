@@ -1,4 +1,4 @@
-"""Prompts before the policy, ahead of anything that takes time."""
+"""Prompts before the policy, ahead of anything that takes time; decisions are logged without the prompts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from .marks import NO_POLICY
 if TYPE_CHECKING:
     from ..moderation.decision import Decision
     from ..moderation.policy import Policy
+
+LOG = "decisions"
+"""Folder in the private one."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,13 @@ def policy_of(named: str) -> Policy:
 
 def decide(policy: Policy, prompt: str) -> Decision:
     """Return what a policy says of one prompt; handles that the ledger lends are allowed."""
+    from ..moderation.log import DecisionLog
     from ..moderation.moderator import Moderator
+    from ..provenance.home import Home
     from .lent import granted_handles
 
-    return Moderator(policy, granted=granted_handles(prompt)).text(prompt)
+    log = DecisionLog(Home.default().file(LOG))
+    return Moderator(policy, granted=granted_handles(prompt), log=log).text(prompt)
 
 
 def refusal(decision: Decision) -> str:

@@ -56,7 +56,9 @@ class Borrowed:
         Raises:
             SoraError: it is not allowed any more.
         """
-        found = [each.pictures for each in self.ledger.likeness(self.open[0]).values()]
+        # copies, for what the ledger hands out cannot be written to
+        lent = self.ledger.likeness(self.open[0]).values()
+        found = [[picture.copy() for picture in each.pictures] for each in lent]
         return [pictures[0] for pictures in found if pictures] if len(found) > 1 else list(found[0])
 
     def next(self) -> tuple[list[dict[str, Any]], Callable[[str], None]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import SoraError
 from .arguments import add_threads
-from .marks import add_certificate, add_layers, check_marks
+from .marks import add_certificate, add_layers, check_marks, ending_of_args
 from .outputs import check_folder
 from .progress import Progress
 
@@ -84,12 +84,16 @@ def run_mark(args: argparse.Namespace) -> int:
     from .device import set_threads
 
     check_marks(args)
+    if args.no_invisible and args.badge is None and args.logo is None:
+        raise SoraError("--no-invisible leaves nothing to put in; give --badge too, or use sora sign")
+    ending = ending_of_args(args)
+    if not args.output.stem.endswith(ending):
+        args.output = args.output.with_name(f"{args.output.stem}{ending}{args.output.suffix}")
     _check_target(args)
     set_threads(args.threads)
     from ..editing.film_stream import stream_from
     from ..media.encoder import for_file
     from ..media.film_file import FileFilm
-    from ..media.told_factor import SCALE_TAG
     from ..provenance.delivery import deliver
     from ..provenance.manifest.story import Act
     from .saving import Making, ingredients_of, layers_of, order_of, say_marks
@@ -111,9 +115,10 @@ def run_mark(args: argparse.Namespace) -> int:
         progress(done, film.num_frames)
 
     order = order_of(args, layers, making)
-    tags = {key: value for key, value in film.tags.items() if key != SCALE_TAG}
     try:
-        delivered = deliver(args.output, stream_from(film), order, encoding=for_file(args.output), tags=tags, see=see)
+        delivered = deliver(
+            args.output, stream_from(film), order, encoding=for_file(args.output), tags=film.tags, see=see
+        )
     finally:
         progress.close()
     say_marks(delivered)
@@ -151,9 +156,14 @@ def run_verify(args: argparse.Namespace) -> int:
 
     set_threads(args.threads)
     from ..provenance.home import Home
-    from ..provenance.verify import verify
+    from ..provenance.manifest.plain import plain
+    from ..provenance.verify import LONGEST_REASON, verify
 
-    verdict = verify(args.file, Home.default(), anchors=_read(args.anchors), badge_text=args.badge or "")
+    try:
+        verdict = verify(args.file, Home.default(), anchors=_read(args.anchors), badge_text=args.badge or "")
+    except SoraError as error:
+        # files of strangers have names that strangers chose
+        raise SoraError(plain(str(error), LONGEST_REASON)) from error
     if args.json:
         print(json.dumps(verdict.to_dict(), indent=2))
     else:

@@ -44,7 +44,7 @@ def layers_of(args: argparse.Namespace, *, cameo: bool = False) -> Layers:
         args: of the command line. cameo: whether somebody is shown who lent their likeness: the badge is then on.
 
     Raises:
-        SoraError: options that contradict one another, or a logo that cannot be read.
+        SoraError: options that contradict one another, a text without letters for it, or a logo that cannot be read.
     """
     from ..provenance.marking.layers import NO_MARKS, TEXT, Layers
     from .marks import check_marks
@@ -53,6 +53,11 @@ def layers_of(args: argparse.Namespace, *, cameo: bool = False) -> Layers:
     if args.no_mark:
         return NO_MARKS
     asked = args.badge is not None or args.logo is not None
+    if args.badge:
+        from ..provenance.marking.badge_lettering import check_text
+
+        # before anything is made, and not when the first frame is painted
+        check_text(args.badge, logo=args.logo is not None)
     return Layers(
         invisible=not args.no_invisible,
         manifest=not args.no_manifest,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..atomic import replacing, sweep
 from ..checkpoint.metadata import file_hash
 from ..media.encoder import MP4, Encoding
-from ..media.told_factor import SCALE_TAG
+from ..media.told_factor import SCALE_TAG, told_factor
 from .home import Home, given_passphrase
 from .manifest.formats import BESIDE, EMBEDDED, sidecar_of
 from .manifest.labels import PARENT
@@ -35,10 +35,7 @@ MARKS_KEY = "marks"
 ID_BITS = 64
 STILL = ".png"
 
-NO_EXTRA = (
-    'no manifest was signed, for the extra is missing; pip install "sora-nodes[provenance]" brings it, '
-    "--no-manifest does without"
-)
+NO_EXTRA = 'no manifest was signed, for the extra is missing: pip install "sora-nodes[provenance]" brings it'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,8 @@ class Delivered:
     def words(self) -> str:
         """Say in a few words what of marks and manifest it has."""
         told = [] if self.mark_id is None else ["marked but for its sound" if self.silent else "marked"]
-        return " and ".join([*told, "signed" if self.signed else "not signed"])
+        size = f"drawn at {self.width}x{self.height}, " if self.factor > 1 else ""
+        return size + " and ".join([*told, "signed" if self.signed else "not signed"])
 
 
 def deliver(
@@ -115,7 +113,10 @@ def deliver(
     shown = stream if marking is None else marking.marked()
     known = order.carried if marking is None else marking
     factor = 1 if known is None else known.factor
-    told = dict(tags or {}) | ({SCALE_TAG: str(factor)} if factor > 1 else {})
+    told = dict(tags or {})
+    if factor > 1:
+        # what was drawn large before is drawn larger
+        told[SCALE_TAG] = str(factor * told_factor(told, stream.width, stream.height))
     with _placing(path, fresh=order.fresh) as hidden:
         with _draft(hidden) as draft:
             _write(draft, _seen(shown, see), encoding, told)

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from .fingerprint.sound import SoundHash
     from .manifest.reading import IngredientReading, ManifestReading
 
-LONGEST_SOUND_S = 600
-"""Seconds of sound that are held in memory to be read."""
+LONGEST_SOUND_S, MOST_SAMPLES = 600, 6_000_000
+"""Of sound that is held in memory to be read, whatever a file says of its length and rate."""
+
+LONGEST_REASON = 600
+"""Characters: a sentence may quote names that come from strangers."""
 
 
 def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = "") -> Verdict:
@@ -40,20 +43,24 @@ def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = ""
         badge_text: of the badge to look for; by default what the index knows of the clip, or the usual one.
 
     Raises:
-        SoraError: it holds no picture that can be read, and no manifest either.
+        SoraError: it holds no picture that can be read, and no manifest either; or no badge can have that text.
     """
-    from ..media.film_file import FileFilm
+    from .manifest.plain import plain
 
     if not path.is_file():
         raise SoraError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name a clip or a picture")
+    if badge_text:
+        from .marking.badge_lettering import check_text
+
+        check_text(badge_text, logo=False)
     manifest = _read_manifest(path, home, anchors)
     try:
-        evidence = _read(FileFilm(path, as_stored=True), home, manifest, badge_text)
+        evidence = _read_sound_file(path, home, manifest) or _read(_film(path), home, manifest, badge_text)
     except SoraError as error:
         if manifest is None or manifest.state in ("absent", "unreadable"):
             raise
         # something is there that says what the file was, and the file is no clip any more
-        reasons = (f"the picture cannot be read: {error}", *manifest.reasons)
+        reasons = (plain(f"the picture cannot be read: {error}", LONGEST_REASON), *manifest.reasons)
         return Verdict(
             manifest=manifest.state, visible="absent", invisible="absent", audio="absent", reasons=reasons, broken=True
         )
@@ -66,7 +73,7 @@ def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = ""
         audio=evidence.sound.state,
         broken_at_s=tuple(sorted({round(one.start_s, 2) for found in marks for one in found.missing})),
         ingredients=tuple(_told(one) for one in manifest.ingredients) if manifest is not None else (),
-        reasons=(*judged.broken, *judged.notes),
+        reasons=tuple(plain(one, LONGEST_REASON) for one in (*judged.broken, *judged.notes)),
         broken=bool(judged.broken),
         details=_details(evidence),
     )
@@ -80,6 +87,40 @@ def _read_manifest(path: Path, home: Home, anchors: bytes) -> ManifestReading | 
     if not has_manifests():
         return None
     return read_manifest(path, anchors=local_anchors(home) + anchors)
+
+
+def _film(path: Path) -> FileFilm:
+    """Open the file, as the pixels lie in it.
+
+    Raises:
+        SoraError: it cannot be read, or its rate is none that a film has: all that follows is counted by it.
+    """
+    from ..media.encoder import FPS_RANGE
+    from ..media.film_file import FileFilm
+
+    film = FileFilm(path, as_stored=True)
+    if not FPS_RANGE[0] <= film.fps <= FPS_RANGE[1]:
+        raise SoraError(
+            f"{path} says that it has {film.fps:g} frames per second, and {FPS_RANGE[0]:g} to {FPS_RANGE[1]} can be; "
+            "name a whole video file"
+        )
+    return film
+
+
+def _read_sound_file(path: Path, home: Home, manifest: ManifestReading | None) -> Evidence | None:
+    """Read a file that holds sound and no picture; None for all others."""
+    from ..media.source import Source, picture_of, sound_of
+
+    with Source(path).opened() as container:
+        if picture_of(container) is not None or sound_of(container) is None:
+            return None
+    from ..media.sound_file import read_track
+    from .marking.sound import read_sound_mark
+
+    track = read_track(path)
+    read = read_sound_mark(track.sound(0, None), sample_rate=track.sample_rate, secret=home.secret(MARKS_KEY))
+    found = Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
+    return Evidence(manifest=manifest, picture=Found(), sound=found, badge=Found(), has_sound=True)
 
 
 def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_text: str) -> Evidence:
@@ -127,7 +168,8 @@ def _read_sound(film: FileFilm, secret: bytes) -> Found:
         return Found()
     from .marking.sound import read_sound_mark
 
-    sound_CS = film.sound(0, min(LONGEST_SOUND_S, round(film.num_frames / film.fps) + 1) * film.sample_rate)
+    seconds = min(LONGEST_SOUND_S, round(film.num_frames / film.fps) + 1)
+    sound_CS = film.sound(0, min(MOST_SAMPLES // film.channels, seconds * film.sample_rate))
     assert sound_CS is not None
     read = read_sound_mark(sound_CS, sample_rate=film.sample_rate, secret=secret)
     return Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
@@ -168,11 +210,13 @@ def _told(one: IngredientReading) -> dict[str, Any]:
 
 
 def _details(evidence: Evidence) -> dict[str, Any]:
+    from .manifest.plain import plain
+
     manifest, picture, sound = evidence.manifest, evidence.picture, evidence.sound
     details: dict[str, Any] = {
         "mark_id": None if picture.mark_id is None else f"{picture.mark_id:016x}",
         "short_id": None if sound.mark_id is None else f"{sound.mark_id:08x}",
-        "known_as": None if evidence.entry is None else evidence.entry.title,
+        "known_as": None if evidence.entry is None else plain(evidence.entry.title),
     }
     if manifest is not None and manifest.state != "absent":
         details |= {

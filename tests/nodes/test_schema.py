@@ -18,7 +18,7 @@ SNAPSHOT = Path(__file__).with_name("schema.json")
 
 FROZEN = ("default", "min", "max", "step", "control_after_generate", "multiline", "advanced", "multiselect")
 
-MACHINE = {("SoraLoader", "checkpoint")}
+MACHINE = {("SoraLoader", "checkpoint"), ("SoraVerify", "file"), ("SoraModerate", "policy")}
 """Inputs whose choices depend on the machine's folders."""
 
 pytestmark = pytest.mark.comfy

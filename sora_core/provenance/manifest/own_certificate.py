@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...errors import SoraError
+from ..home import PASSPHRASE_VARIABLE
 from .identity import Identity, bare, names_of, pem_keys
 from .native import CREDENTIAL_PURPOSES, cryptography_needed
 
@@ -104,7 +105,7 @@ def _private_key(path: Path, passphrase: bytes | None) -> Any:  # noqa: ANN401
             "openssl pkcs8 -topk8 -in OLD -out NEW"
         )
     if b"ENCRYPTED" in keys[0] and not passphrase:
-        raise SoraError(f"the key {path} is encrypted; give its passphrase")
+        raise SoraError(f"the key {path} is encrypted; give its passphrase in {PASSPHRASE_VARIABLE}")
     try:
         return load_pem_private_key(keys[0], passphrase if b"ENCRYPTED" in keys[0] else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
