@@ -118,7 +118,9 @@ def _read_sound_file(path: Path, home: Home, manifest: ManifestReading | None) -
     from .marking.sound import read_sound_mark
 
     track = read_track(path)
-    read = read_sound_mark(track.sound(0, None), sample_rate=track.sample_rate, secret=home.secret(MARKS_KEY))
+    sound_CS = track.sound()
+    assert sound_CS is not None, "it holds sound"
+    read = read_sound_mark(sound_CS, sample_rate=track.sample_rate, secret=home.secret(MARKS_KEY))
     found = Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
     return Evidence(manifest=manifest, picture=Found(), sound=found, badge=Found(), has_sound=True)
 

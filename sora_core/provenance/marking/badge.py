@@ -28,7 +28,7 @@ _SHAKE = 0.12
 """The warp: turned and swollen at most so far, at these speeds; and each frame shaken by this part of a pixel."""
 
 _GRAINS = 4
-_GRAIN = 0.07
+_GRAIN = 0.05
 
 _BRIGHT, _DIM = 172.0, 140.0
 """Grey levels of the ground from which letters turn dark, and below which they turn white again."""
@@ -180,8 +180,7 @@ class Badge:
         """Return the template moved by fractions of a pixel and slightly warped, ``[C, h, w]``."""
         time_s = self._painted / self._fps
         turn, swell, lean = (
-            math.sin(2 * math.pi * hertz * time_s + phase)
-            for hertz, phase in zip(_WAVES_HZ, self._phases, strict=True)
+            math.sin(2 * math.pi * hertz * time_s + phase) for hertz, phase in zip(_WAVES_HZ, self._phases, strict=True)
         )
         shake = (self._noise.uniform(2) - 0.5) * (2 * _SHAKE)
         height, width = self._box

@@ -34,8 +34,8 @@ _ONE_LINE, _WIDEST = 0.55, 0.92
 _SMALLEST_PITCH = 1.15
 """Pixels; with less, strokes run together."""
 
-_LOGO_HEIGHT, _LOGO_WIDTH = 1.5, 3.0
-"""A logo's height in capitals beside one line, and how many times as wide as high it may be."""
+_LOGO_HEIGHT, _LONE_LOGO_HEIGHT, _LOGO_WIDTH = 1.5, 2.6, 3.0
+"""A logo's height in capitals beside one line and alone, and how many times as wide as high it may be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +62,12 @@ class Lettering(NamedTuple):
     0 to 1, or None.
     """
 
-    distance_HW: Tensor
-    halo_HW: Tensor
-    logo_4HW: Tensor | None
+    distance_HW: Tensor  # noqa: N815
+    halo_HW: Tensor  # noqa: N815
+    logo_4HW: Tensor | None  # noqa: N815
 
-    def ink_HW(self) -> Tensor:
-        """Return how far each pixel is covered by a letter, 0 to 1."""
+    def ink(self) -> Tensor:
+        """Return how far each pixel is covered by a letter, float32 ``[H, W]``, 0 to 1."""
         return (0.5 - self.distance_HW).clamp(0, 1)
 
 
@@ -170,14 +170,14 @@ def letter(layout: Layout, logo_HWC4: Tensor | None, *, scale: float = 1.0, marg
     solid_HW = np.exp(-((np.maximum(distance_HW, 0) / (_HALO * pitch)) ** 2)) if layout.lines else distance_HW * 0
     halo_HW = torch.from_numpy(solid_HW.astype(np.float32))
     if logo_HWC4 is not None:
-        logo_4HW = _place_logo(logo_HWC4, layout, height, width, pad, scale)
+        logo_4HW = _place_logo(logo_HWC4, layout, (height, width), pad, scale)
         halo_HW = torch.maximum(halo_HW, _blur(logo_4HW[3], _HALO * pitch))
     return Lettering(torch.from_numpy(distance_HW.astype(np.float32)), halo_HW, logo_4HW)
 
 
 def _layout(lines: tuple[str, ...], pitch: float, logo_ratio: float) -> Layout:
     block = (len(lines) * _CAP + max(len(lines) - 1, 0) * _LEADING) * pitch
-    logo_height = 0.0 if logo_ratio == 0 else max(_LOGO_HEIGHT * _CAP * pitch, block)
+    logo_height = 0.0 if logo_ratio == 0 else max((_LOGO_HEIGHT if lines else _LONE_LOGO_HEIGHT) * _CAP * pitch, block)
     text_width = max((_line_width(line) for line in lines), default=0.0) * pitch
     between = _SPACE * pitch if logo_ratio and lines else 0.0
     return Layout(
@@ -251,15 +251,16 @@ def _stroke(distance_HW: NDArray[np.float64], ends_S22: NDArray[np.float64], rad
     np.minimum(distance_HW[rows, columns], near, out=distance_HW[rows, columns])
 
 
-def _place_logo(logo_HWC4: Tensor, layout: Layout, height: int, width: int, pad: float, scale: float) -> Tensor:
-    """Return the logo at its size and place, float32 RGBA ``[4, height, width]``, colours times alpha."""
+def _place_logo(logo_HWC4: Tensor, layout: Layout, size: tuple[int, int], pad: float, scale: float) -> Tensor:
+    """Return the logo at its size and place, float32 RGBA ``[4, *size]``, colours times alpha."""
+    height, width = size
     logo_4HW = logo_HWC4.permute(2, 0, 1).float() / 255
     logo_4HW = torch.cat([logo_4HW[:3] * logo_4HW[3:], logo_4HW[3:]])
-    size = (max(round(layout.logo_height * scale), 1), max(round(layout.logo_width * scale), 1))
-    small_4HW = F.interpolate(logo_4HW[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    wanted = (max(round(layout.logo_height * scale), 1), max(round(layout.logo_width * scale), 1))
+    small_4HW = F.interpolate(logo_4HW[None], size=wanted, mode="bilinear", antialias=True)[0].clamp(0, 1)
     placed_4HW = torch.zeros(4, height, width)
-    top, left = max(round((height - size[0]) / 2), 0), round(pad)
-    room_4HW = placed_4HW[:, top : top + size[0], left : left + size[1]]
+    top, left = max(round((height - wanted[0]) / 2), 0), round(pad)
+    room_4HW = placed_4HW[:, top : top + wanted[0], left : left + wanted[1]]
     room_4HW.copy_(small_4HW[:, : room_4HW.shape[1], : room_4HW.shape[2]])
     return placed_4HW
 

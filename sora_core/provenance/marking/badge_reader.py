@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,12 +20,12 @@ from .reading import SecondReading, State
 
 SAMPLES_PER_S = 4
 
-THRESHOLD, LOWER = 0.16, 0.10
-"""Of a second. The lower one serves in a film that has passed the other somewhere else: one second that is hard to
-read is no sign of a removal."""
+THRESHOLD, LOWER = 0.16, 0.4
+"""Of a second: above every clip without a badge, of 120 by 4 texts (0.09 at most), and below every second with one
+(0.22 at least, a text of two letters at CRF 30). Where one second has passed it, the others need 0.4 of the best."""
 
-TRACE_THRESHOLD = 6.0
-"""Deviations from chance, of a second's texture. Content repeats itself, so chance has longer tails than a bell."""
+TRACE_THRESHOLD = 5.0
+"""Deviations from chance, of a second's texture, as the best of its patterns: 3.2 at most in 576 readings without."""
 
 _ALPHABETS = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789")
 _DECOY_STEPS = (5, 11, 18)
@@ -39,7 +39,8 @@ class BadgeReading:
 
     state: of the letters; ``partial`` also if they are nowhere and the keyed texture is there all the same.
     score: of the best second: how much better the text is found than other texts of its shape, about 0 without and
-    0.3 to 0.6 with a badge. threshold: from which a second counts. seconds: the letters, second by second.
+    0.3 to 0.6 with a badge. threshold: from which a second counts. seconds: the letters, second by second; for a logo
+    without text the texture instead.
     traces: the texture, second by second, in deviations from chance; empty where the id is not known.
     """
 
@@ -74,7 +75,8 @@ def read_badge(
         secret: the owner's marking key, 32 bytes.
         mark_id: the clip's id, or None: then only the letters are looked for.
         text: the badge's.
-        logo: uint8 RGBA ``[h, w, 4]``, or None.
+        logo: uint8 RGBA ``[h, w, 4]``, or None. A picture of a few pixels is too easily found by chance, so a logo
+            without text is told by the texture alone, which takes the id.
         config: as it was painted with.
 
     Raises:
@@ -94,8 +96,10 @@ def read_badge(
             height, width = frame_HWC.shape[:2]
             if min(width, height) < SHORTEST_SIDE // 2 or max(width, height) > _WIDEST_RATIO * min(width, height):
                 return BadgeReading(state="absent", score=0.0, threshold=THRESHOLD, seconds=())
-            trace = None if mark_id is None else Trace(secret, mark_id, width=width, height=height)
-            reader = _Reader(_spotters(text, logo, width, height, config), trace)
+            size = {"width": width, "height": height}
+            texts = [text, *_decoys(text)]
+            spotter = Spotter(texts, logo, letter_height=config.letter_height, **size) if text else None
+            reader = _Reader(spotter, None if mark_id is None else Trace(secret, mark_id, **size))
         if count == 0 or int(count * SAMPLES_PER_S / fps) != int((count - 1) * SAMPLES_PER_S / fps):
             reader.see(frame_HWC, int(count / fps))
         count += 1
@@ -108,35 +112,39 @@ def read_badge(
 class _Reader:
     """Collects scores; one list entry per sampled frame."""
 
-    spotters: list[Spotter]
+    spotter: Spotter | None
     trace: Trace | None
     starts: list[int] = field(default_factory=list)
     letters: list[float] = field(default_factory=list)
     textures: list[Tensor] = field(default_factory=list)
 
     def see(self, frame_HWC: Tensor, second: int) -> None:
-        even_HW = self.spotters[0].reduce(frame_HWC)
-        peaks_N = torch.cat([spotter.peaks(even_HW) for spotter in self.spotters])
         self.starts.append(second)
-        self.letters.append(float(peaks_N[0] - peaks_N[1:].mean()))
+        if self.spotter is not None:
+            peaks_N = self.spotter.peaks(self.spotter.reduce(frame_HWC))
+            self.letters.append(float(peaks_N[0] - peaks_N[1:].mean()))
         if self.trace is not None:
             self.textures.append(self.trace.reduce(frame_HWC))
 
     def reading(self, length_s: float) -> BadgeReading:
         spans = list(self._spans(length_s))
-        letters = [sum(self.letters[first:stop]) / (stop - first) for first, stop, _, _ in spans]
-        best = max(letters)
-        bar = LOWER if best >= THRESHOLD else THRESHOLD
-        seconds = tuple(
-            SecondReading(start_s, stop_s, score, score >= bar)
-            for (_, _, start_s, stop_s), score in zip(spans, letters, strict=True)
-        )
         traces = tuple(self._texture(*span) for span in spans) if self.trace is not None else ()
+        seconds, bar = (self._read(spans), THRESHOLD) if self.spotter is not None else (traces, TRACE_THRESHOLD)
         found = sum(second.present for second in seconds)
-        state: State = "present" if found == len(seconds) else "partial" if found else "absent"
+        state: State = "absent" if not found else "present" if found == len(seconds) else "partial"
         if state == "absent" and any(trace.present for trace in traces):
             state = "partial"
-        return BadgeReading(state=state, score=best, threshold=THRESHOLD, seconds=seconds, traces=traces)
+        score = max((second.score for second in seconds), default=0.0)
+        return BadgeReading(state=state, score=score, threshold=bar, seconds=seconds, traces=traces)
+
+    def _read(self, spans: Sequence[tuple[int, int, float, float]]) -> tuple[SecondReading, ...]:
+        """Return the letters, second by second."""
+        scores = [sum(self.letters[first:stop]) / (stop - first) for first, stop, _, _ in spans]
+        bar = LOWER * max(scores) if max(scores) >= THRESHOLD else THRESHOLD
+        return tuple(
+            SecondReading(start_s, stop_s, score, score >= bar)
+            for (_, _, start_s, stop_s), score in zip(spans, scores, strict=True)
+        )
 
     def _spans(self, length_s: float) -> Iterator[tuple[int, int, float, float]]:
         """Yield first and last sample, start and end of each second; a short rest belongs to the second before it."""
@@ -152,18 +160,6 @@ class _Reader:
         assert self.trace is not None
         score = float(self.trace.scores(torch.stack(self.textures[first:stop]).mean(dim=0)).max())
         return SecondReading(start_s, stop_s, score, score >= TRACE_THRESHOLD)
-
-
-def _spotters(text: str, logo: Tensor | None, width: int, height: int, config: BadgeConfig) -> list[Spotter]:
-    """Return what looks for the badge first and then for others like it."""
-    size = {"width": width, "height": height}
-    if text:
-        return [Spotter([text, *_decoys(text)], logo, letter_height=config.letter_height, **size)]
-    assert logo is not None, "a badge has text or logo"
-    # the same picture cut in four and put together in another order
-    half = (logo.shape[0] // 2, logo.shape[1] // 2)
-    others = [logo.roll(half, (0, 1)), logo.roll(half[0], 0), logo.roll(half[1], 1)]
-    return [Spotter([""], picture, letter_height=config.letter_height, **size) for picture in (logo, *others)]
 
 
 def _decoys(text: str) -> list[str]:

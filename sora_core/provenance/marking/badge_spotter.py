@@ -1,6 +1,6 @@
 """Looks for a badge's letters anywhere in a frame, by normalised correlation."""
 
-# H W pixels of the reduced frame, h w of a template, N templates, C colours
+# H W pixels of the reduced frame, N templates, C colours
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HALO = 0.5
 class Template(NamedTuple):
     """What to look for: its spectrum over the reduced frame, its size, and the root of its energy."""
 
-    spectrum_HW: Tensor
+    spectrum_HW: Tensor  # noqa: N815
     height: int
     width: int
     norm: float
@@ -36,8 +36,8 @@ class Spotter:
     """Looks for several texts at once, so that the right one can be held against others.
 
     Args:
-        texts: from `check_text`.
-        logo_HWC4: beside the text, uint8 ``[h, w, 4]``, or None; it is looked for itself only where a text is empty.
+        texts: from `check_text`, none empty.
+        logo_HWC4: beside the text, uint8 ``[h, w, 4]``, or None; it changes the layout and is not looked for itself.
         width, height: of the frames, pixels; they tell the letters' size, whatever the film was resized to.
         letter_height: see `BadgeConfig`.
 
@@ -55,30 +55,28 @@ class Spotter:
         self._padded = (-(-self._size[0] // 32) * 32, -(-self._size[1] // 32) * 32)
         self._templates = []
         for text in texts:
-            layout = lay_out(
-                text, logo_HWC4, width=width, height=height, letter_height=letter_height, strict=False
-            )
+            layout = lay_out(text, logo_HWC4, width=width, height=height, letter_height=letter_height, strict=False)
             self._templates.append(self._template(layout, logo_HWC4, scale))
 
     def _template(self, layout: Layout, logo_HWC4: Tensor | None, scale: float) -> Template:
         drawn = letter(layout, logo_HWC4, scale=scale)
-        if layout.lines:
-            image_HW = drawn.ink_HW() - _HALO * drawn.halo_HW
-            wide = layout.width - layout.logo_width if layout.logo_width else layout.width
-            image_HW = image_HW[:, image_HW.shape[1] - min(round(wide * scale), image_HW.shape[1]) :]
-        else:
-            assert drawn.logo_4HW is not None, "a badge has text or logo"
-            image_HW = drawn.logo_4HW[:3].mean(dim=0) - 0.5 * drawn.logo_4HW[3]
+        image_HW = drawn.ink() - _HALO * drawn.halo_HW
+        # a logo stands left of the letters
+        wide = min(round((layout.width - layout.logo_width) * scale), image_HW.shape[1])
+        image_HW = image_HW[:, image_HW.shape[1] - wide :]
         image_HW = image_HW[: self._size[0], : self._size[1]]
         image_HW = image_HW - image_HW.mean()
         canvas_HW = torch.zeros(self._padded)
         canvas_HW[: image_HW.shape[0], : image_HW.shape[1]] = image_HW
         norm = float(image_HW.norm())
-        return Template(torch.fft.rfft2(canvas_HW).conj(), *image_HW.shape, max(norm, 1e-6))
+        spectrum_HW = torch.fft.rfft2(canvas_HW).conj()
+        return Template(spectrum_HW, image_HW.shape[0], image_HW.shape[1], max(norm, 1e-6))
 
     def reduce(self, frame_HWC: Tensor) -> Tensor:
         """Return the frame's even grey image, float32 ``[H, W]``, for a frame uint8 ``[height, width, 3]``."""
-        small = F.interpolate(luma(frame_HWC)[None, None], size=self._size, mode="bilinear", antialias=True, align_corners=False)
+        small = F.interpolate(
+            luma(frame_HWC)[None, None], size=self._size, mode="bilinear", antialias=True, align_corners=False
+        )
         flat = small - _box_mean(small)
         even = flat / (_box_mean(flat * flat) + _FLOOR**2).sqrt()
         return even[0, 0].clamp(-_CLIP, _CLIP)

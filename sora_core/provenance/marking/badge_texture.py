@@ -1,4 +1,4 @@
-"""The faint keyed texture over the whole frame: a second sign of the visible mark, for when the badge is painted over."""
+"""The faint keyed texture over the whole frame: a second sign of the mark, for when the badge is painted over."""
 
 # F f frames, H W pixels, h w nodes of the pattern, K patterns
 
@@ -54,9 +54,7 @@ class Texture:
     against this, which the reader still finds over a second of frames at moderate compression.
     """
 
-    def __init__(
-        self, secret: bytes, mark_id: int, *, width: int, height: int, fps: float, strength: float
-    ) -> None:
+    def __init__(self, secret: bytes, mark_id: int, *, width: int, height: int, fps: float, strength: float) -> None:
         """Make the patterns."""
         self._patterns_Khw = patterns(secret, mark_id, width, height) * (strength * _INTERPOLATED)
         self._fps = fps
@@ -81,7 +79,7 @@ class Texture:
     def _gain(self, frame_HWC: Tensor) -> Tensor:
         """Return how much stronger the pattern may be at each node, from how busy and how dark it is there."""
         luma_1HW = frame_HWC[:: self._step, :: self._step, 1].float()[None, None]
-        nodes = self._patterns_Khw.shape[1:]
+        nodes = (self._patterns_Khw.shape[1], self._patterns_Khw.shape[2])
         mean_hw = F.adaptive_avg_pool2d(luma_1HW, nodes)[0, 0]
         square_hw = F.adaptive_avg_pool2d(luma_1HW * luma_1HW, nodes)[0, 0]
         busy_hw = (square_hw - mean_hw * mean_hw).clamp_min(0).sqrt()

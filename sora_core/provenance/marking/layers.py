@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TEXT = "AI \u00b7 Sora Nodes"
 
 SHORT_SIDE = 360
-"""Pixels; below it a mark has too little room, so smaller pictures are drawn larger (measured, see docs/marks.md)."""
+"""Pixels; below it a mark has too little room, so that smaller pictures are drawn larger; see docs/provenance.md."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

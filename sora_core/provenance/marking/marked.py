@@ -75,13 +75,10 @@ class MarkedFilm:
         stream, layers = self.stream, self.layers
         self.factor = layers.factor(stream.width, stream.height)
         self.width, self.height = stream.width * self.factor, stream.height * self.factor
-        size = {"width": self.width, "height": self.height, "fps": stream.fps}
-        keyed = {"secret": self.secret, "mark_id": self.mark_id}
         self._badge = self._drawn() if layers.visible else None
-        self._video = VideoMarker(**keyed, **size) if layers.invisible else None
-        heard = {"sample_rate": stream.sample_rate, "channels": stream.channels}
-        self._sound = SoundMarker(**keyed, **heard) if layers.invisible and stream.channels else None
-        self._picture_hash = PictureHasher(**size)
+        self._video = self._pictured() if layers.invisible else None
+        self._sound = self._heard() if layers.invisible and stream.channels else None
+        self._picture_hash = PictureHasher(self.width, self.height, stream.fps)
         self._sound_hash = SoundHasher(stream.sample_rate) if stream.channels else None
 
     def _drawn(self) -> Badge:
@@ -97,6 +94,15 @@ class MarkedFilm:
             height=self.height,
             fps=self.stream.fps,
         )
+
+    def _pictured(self) -> VideoMarker:
+        return VideoMarker(
+            secret=self.secret, mark_id=self.mark_id, width=self.width, height=self.height, fps=self.stream.fps
+        )
+
+    def _heard(self) -> SoundMarker:
+        rate, channels = self.stream.sample_rate, self.stream.channels
+        return SoundMarker(secret=self.secret, mark_id=self.mark_id, sample_rate=rate, channels=channels)
 
     def marked(self) -> FilmStream:
         """Return it as a stream; `passed` is there when it has been read to its end."""
