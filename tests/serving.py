@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from hosting import ARGUMENTS, private_base
 PATIENCE = 180.0
 """Seconds that a server may take to be ready."""
 
+PRIVATE = "private"
+"""Folder below a server's base directory that holds its keys and its ledger."""
+
 
 @dataclass(frozen=True)
 class Server:
@@ -28,6 +32,11 @@ class Server:
     url: str
     base: Path
     log: Path
+
+    @property
+    def private(self) -> Path:
+        """The folder of its keys and its ledger."""
+        return self.base / PRIVATE
 
     def get(self, path: str) -> Any:
         """Return a JSON answer, or the text of any other."""
@@ -60,16 +69,25 @@ class Server:
 
 @contextlib.contextmanager
 def serve(comfyui: Path, base: Path) -> Iterator[Server]:
-    """Start ComfyUI on a free port of this machine with this pack alone, wait until it answers, kill it at the end."""
+    """Start ComfyUI on a free port of this machine with this pack alone, wait until it answers, kill it at the end.
+
+    Its keys and its ledger lie in ``base / "private"``, and never in the user's own folder.
+    """
     private_base(base)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = base / "server.log"
     command = [sys.executable, "-u", "main.py", *ARGUMENTS, "--listen", "127.0.0.1", "--port", str(port)]
+    private = {**os.environ, "SORA_HOME": str(base / PRIVATE)}
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [*command, "--base-directory", str(base)], cwd=comfyui, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            [*command, "--base-directory", str(base)],
+            cwd=comfyui,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=private,
         )
         try:
             server = Server(f"http://127.0.0.1:{port}", base, log)

@@ -8,7 +8,8 @@ import torch
 from sora_core.editing.film import FilmStream, Piece
 from sora_core.media.film_file import FileFilm
 from sora_core.media.film_writer import write_film
-from sora_core.media.whole_factor import SCALE_TAG, enlarge, shrink, told_factor
+from sora_core.media.told_factor import SCALE_TAG, told_factor
+from sora_core.media.whole_factor import enlarge, shrink
 
 
 def small_film() -> torch.Tensor:

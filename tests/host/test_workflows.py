@@ -10,37 +10,49 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from hosting import FOLDER
+from serving import Server
 from workflow_support import (
     BLUEPRINTS,
     FAMILIES,
     NAMES,
     OURS,
+    REFUSED,
     SUBGRAPHS,
     WORKFLOWS,
+    Probe,
     probe,
+    provenance,
     read_graph,
     read_prompt,
+    read_refused,
     saved_files,
 )
 
 
 class Saved(NamedTuple):
-    """What a workflow leaves in the output folder. quiet: its sound may be silence, as of what slides."""
+    """What a workflow leaves in the output folder.
+
+    quiet: its sound may be silence, as of what slides. badge: the marks are seen too. unsigned: how many of the files,
+    the last ones, core saved after they had been marked.
+    """
 
     files: int = 1
     frames: int = 24
     sound: bool = True
     quiet: bool = False
+    badge: bool = False
+    unsigned: int = 0
 
 
 SAVED = {
     "blend": Saved(),
     "connect": Saved(frames=60),
+    "consented": Saved(badge=True),
     "easycache_custom_sampling": Saved(),
     "extend": Saved(frames=48),
     "first_last_frame": Saved(),
@@ -48,6 +60,7 @@ SAVED = {
     "image_to_video": Saved(),
     "keyframes": Saved(frames=36, quiet=True),
     "loop": Saved(frames=36),
+    "mark": Saved(files=2, badge=True, unsigned=1),
     "prompt_expand": Saved(),
     "recut": Saved(frames=33),
     "remix": Saved(files=2),
@@ -57,6 +70,7 @@ SAVED = {
     "text_to_video": Saved(),
     "variations": Saved(files=4),
     "variations_of_clip": Saved(files=4),
+    "verify": Saved(quiet=True),
     # core's VAE Decode gives all frames of the grid
     "video_only_ksampler": Saved(frames=25, sound=False),
 }
@@ -66,6 +80,19 @@ FAMILY_MODELS = {"ltx_2_3": 3, "minimax_h3": 4, "wan_2_2": 3}
 
 GIVEN = {"first_last_frame": (0, -1), "image_to_video": (0,)}
 """Which frames of a clip were given as pictures, in the order of their previews."""
+
+SIZE, FACTOR = 64, 6
+"""Pixels of a side as the model makes it, and the factor by which it is drawn larger, so that a mark has room."""
+
+REFUSALS = {
+    "cameo": ("SoraCameoUse", "no cameo 'someone_else' is known here; enrol it, or import what its owner sent"),
+    "prompt": (
+        "SoraModerate",
+        "the prompt may not go on: Blocked: Instructions for weapons, explosives and poisons are not made here. "
+        '(rule illicit.weapons; read as "build ... pipe bomb")',
+    ),
+}
+"""Which node ends a prompt that must not be made, and with which sentence."""
 
 CLIP = "clip.mp4"
 """What workflows that edit a clip of the user's call it."""
@@ -88,6 +115,7 @@ def test_every_workflow_is_there_in_three_forms():
     assert set(FAMILIES) == {f"{family}_{kind}" for family in FAMILY_MODELS for kind in kinds}
     assert {path.stem for path in (WORKFLOWS / "api").glob("*.json")} == set(OURS)
     assert {path.stem for path in (WORKFLOWS / "api" / "families").iterdir()} == set(FAMILIES)
+    assert {path.stem for path in (WORKFLOWS / "api" / "refused").iterdir()} == set(REFUSALS) == set(REFUSED)
     for name in NAMES:
         assert 2_000 < (WORKFLOWS / f"{name}.jpg").stat().st_size <= 60_000
 
@@ -166,6 +194,22 @@ def test_graph_is_laid_out(name):
         assert len(inside) == 1, "a node lies in no group, or in two"
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_clip_is_saved_with_its_marks_or_says_that_it_is_not(name):
+    savers = [node for node in read_prompt(name).values() if "Save" in node["class_type"]]
+    assert savers
+    for node in savers:
+        inputs = node["inputs"]
+        if node["class_type"] == "SoraSaveVideo":
+            assert inputs["invisible"]
+            assert inputs["manifest"]
+            assert inputs["format"] == ("png" if name == "text_to_image" else "mp4")
+        else:
+            assert node["class_type"] == "SaveVideo"
+            marked = read_prompt(name)[inputs["video"][0]]["class_type"] == "SoraWatermark"
+            assert inputs["filename_prefix"].endswith("_no-manifest" if marked else "_unmarked")
+
+
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize("name", OURS)
@@ -174,28 +218,128 @@ def test_prompt_runs_and_saves_what_it_says(name, server):
     assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
     wanted, files = SAVED[name], saved_files(server.base, entry["outputs"])
     assert len(files) == wanted.files
-    clips = [probe(file) for file in files]
-    inputs = {key: node["inputs"] for key, node in read_prompt(name).items()}
-    for clip in clips:
-        assert clip.frames.shape == (wanted.frames, 64, 64, 3)
-        assert clip.frames.std() > 5
-        if wanted.frames == 1:
-            continue
-        assert clip.fps == 12
-        assert clip.seconds == pytest.approx(wanted.frames / 12, abs=0.01)
-        assert {key: node["inputs"] for key, node in json.loads(clip.tags["prompt"]).items()} == inputs
-        if wanted.sound:
-            assert clip.samples.shape[1] / 16_000 == pytest.approx(clip.seconds, abs=0.1)
-            assert wanted.quiet or clip.loudness > 0.005
-        else:
-            assert clip.samples is None
-    for one, other in itertools.combinations(clips, 2):
+    signed, clips = len(files) - wanted.unsigned, [probe(file) for file in files]
+    for place, clip in enumerate(clips):
+        check_clip(clip, wanted, name, signed=place < signed)
+    for one, other in itertools.combinations(clips[:signed], 2):
         assert np.abs(one.frames.astype(float) - other.frames).mean() > 1
     given = [probe(file).frames[0] for file in saved_files(server.base, entry["outputs"], "temp")]
     assert len(given) == len(GIVEN.get(name, ()))
     for place in GIVEN.get(name, ()):
         errors = [float(np.mean((clips[0].frames[place].astype(float) - picture) ** 2)) for picture in given]
         assert min(errors) < 150, "the clip does not keep the picture"
+    for place, file in enumerate(files):
+        check_provenance(file, server.private, wanted, signed=place < signed)
+
+
+def check_clip(clip: Probe, wanted: Saved, name: str, *, signed: bool) -> None:
+    """Say whether a saved file's picture, sound and tags are what its workflow makes."""
+    # only our own clips are read at their own size
+    side = SIZE if signed and wanted.frames > 1 else SIZE * FACTOR
+    assert clip.tags.get("sora_scale") == (str(FACTOR) if signed else None)
+    assert (clip.width, clip.height) == (SIZE * FACTOR, SIZE * FACTOR)
+    assert clip.frames.shape == (wanted.frames, side, side, 3)
+    assert clip.frames.std() > 5
+    inputs = {key: node["inputs"] for key, node in read_prompt(name).items()}
+    assert {key: node["inputs"] for key, node in json.loads(clip.tags["prompt"]).items()} == inputs
+    if wanted.frames == 1:
+        return
+    assert clip.fps == 12
+    assert clip.seconds == pytest.approx(wanted.frames / 12, abs=0.01)
+    if wanted.sound:
+        assert clip.samples.shape[1] / 16_000 == pytest.approx(clip.seconds, abs=0.1)
+        assert wanted.quiet or clip.loudness > 0.005
+    else:
+        assert clip.samples is None
+
+
+def check_provenance(file: Path, home: Path, wanted: Saved, *, signed: bool) -> None:
+    """Say whether a saved file proves where it comes from, and carries the id that it claims."""
+    found = provenance(file, home)
+    assert found.picture.state == "present"
+    assert found.picture.mark_id is not None
+    if not signed:
+        assert found.manifest.state == "absent"
+        return
+    assert found.manifest.state == "trusted", found.manifest.reasons
+    assert ("visible" in found.manifest.layers_on) == wanted.badge
+    assert "invisible" in found.manifest.layers_on
+    assert found.manifest.layers_off == ()
+    assert found.manifest.video_id == found.picture.mark_id
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_text_to_video_leaves_one_marked_file_and_nothing_else(server):
+    before = written(server.base)
+    prompt = read_prompt("text_to_video")
+    (sampler,) = (node for node in prompt.values() if node["class_type"] == "SoraSampler")
+    sampler["inputs"]["seed"] = 77
+    entry = server.finish(prompt)
+    (file,) = saved_files(server.base, entry["outputs"])
+    assert written(server.base) - before == {file}
+    found = provenance(file, server.private)
+    assert (found.manifest.state, found.picture.state) == ("trusted", "present")
+
+
+def written(base: Path) -> set[Path]:
+    """Return every file that a run may have left, hidden ones too."""
+    return {path for folder in ("output", "temp") for path in (base / folder).rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_prompt_ends_in_one_sentence_and_leaves_nothing(name, server):
+    before = written(server.base)
+    entry = server.finish(read_refused(name))
+    assert entry["status"]["status_str"] == "error"
+    (error,) = (told for kind, told in entry["status"]["messages"] if kind == "execution_error")
+    assert (error["node_type"], error["exception_message"].strip()) == REFUSALS[name]
+    assert saved_files(server.base, entry["outputs"]) == []
+    assert written(server.base) == before
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_verify_saves_a_report_that_holds(server):
+    before = written(server.base)
+    entry = again(server, "verify")
+    (report,) = (path for path in written(server.base) - before if path.suffix == ".json")
+    assert report.parent == server.base / "output" / "verify"
+    told = json.loads(report.read_text(encoding="utf-8"))
+    (file,) = saved_files(server.base, entry["outputs"])
+    assert (told["manifest"], told["invisible"], told["visible"]) == ("trusted", "present", "absent")
+    assert (told["broken"], told["broken_at_s"], told["ingredients"]) == (False, [], [])
+    assert told["details"]["mark_id"] == f"{provenance(file, server.private).manifest.video_id:016x}"
+    assert not any("authentic" in reason for reason in told["reasons"])
+    (words,) = (text for node in entry["outputs"].values() for text in node.get("text", ()) if "manifest:" in text)
+    assert report.name in words
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_consented_clip_tells_of_its_use_and_so_does_the_log(server):
+    entry = again(server, "consented")
+    (file,) = saved_files(server.base, entry["outputs"])
+    generation = provenance(file, server.private).manifest.generation
+    assert generation.policy_decision == "allow"
+    (used,) = generation.cameos
+    (words,) = (text for node in entry["outputs"].values() for text in node.get("text", ()) if "whole" in text)
+    lines = words.splitlines()
+    assert f"{used.log_index}: intent allowed" in lines
+    assert lines[-1] == f"{used.log_index + 1}: result saved"
+
+
+def again(server: Server, name: str) -> dict[str, Any]:
+    """Run a workflow under another name of its file, so that the host does not take it from its cache."""
+    prompt = read_prompt(name)
+    for node in prompt.values():
+        if node["class_type"] == "SoraSaveVideo":
+            node["inputs"]["filename_prefix"] += "_again"
+    entry = server.finish(prompt, patience=300)
+    assert entry["status"]["status_str"] == "success", entry["status"]["messages"]
+    return entry
 
 
 @pytest.mark.slow

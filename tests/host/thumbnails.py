@@ -16,11 +16,15 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+# last, for ComfyUI has a module `nodes` too
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from hosting import boot, find_comfyui
 from workflow_support import FAMILIES, NAMES, WORKFLOWS, probe, read_graph, read_prompt, saved_files
 
-SCALE = 4
+WIDTH = 512
+"""Pixels of a page without the gaps."""
+
 GAP = 8
 QUALITY = 88
 MOMENTS = (0.0, 0.3, 0.6, 1.0)
@@ -28,6 +32,9 @@ MOMENTS = (0.0, 0.3, 0.6, 1.0)
 
 BEFORE_AND_AFTER = (0.3, 0.8)
 """The same of two clips that are shown one below the other."""
+
+BADGED = ("consented", "mark")
+"""Workflows that are shown as large as they were saved, so that the badge is seen."""
 
 CARD = (520, 520)
 GIVEN, MADE, INK, PAPER = "#8a8f98", "#d9822b", "#22262b", "#f4f1ea"
@@ -50,7 +57,8 @@ def sheet(frames: list[np.ndarray], path: Path) -> None:
     from PIL import Image
 
     columns = min(2, len(frames))
-    height, width = (side * SCALE * 2 // columns for side in frames[0].shape[:2])
+    width = WIDTH // columns
+    height = width * frames[0].shape[0] // frames[0].shape[1]
     rows = -(-len(frames) // columns)
     page = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP), "white")
     for index, frame in enumerate(frames):
@@ -97,7 +105,7 @@ def main(asked: list[str]) -> int:
                 card(name, path)
             else:
                 files = saved_files(host.base, host.run(read_prompt(name)))
-                sheet(moments([probe(file).frames for file in files]), path)
+                sheet(moments([probe(file, as_stored=name in BADGED).frames for file in files]), path)
             sys.stdout.write(f"{path.relative_to(WORKFLOWS.parent)}: {path.stat().st_size} bytes\n")
     finally:
         shutil.rmtree(host.base, ignore_errors=True)

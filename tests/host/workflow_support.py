@@ -10,6 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from sora_core.media.film_file import FileFilm
+from sora_core.provenance.delivery import MARKS_KEY
+from sora_core.provenance.home import Home
+from sora_core.provenance.manifest.identity import local_anchors
+from sora_core.provenance.manifest.read import read_manifest
+from sora_core.provenance.manifest.reading import ManifestReading
+from sora_core.provenance.marking.video import VideoReading, read_video_mark
+
 PACK = Path(__file__).resolve().parents[2]
 WORKFLOWS = PACK / "workflows"
 SUBGRAPHS = PACK / "subgraphs"
@@ -19,6 +27,9 @@ FAMILIES = tuple(sorted(path.stem for path in (WORKFLOWS / "api" / "families").g
 
 OURS = tuple(name for name in NAMES if name not in FAMILIES)
 """Workflows that run with what the pack brings."""
+
+REFUSED = tuple(sorted(path.stem for path in (WORKFLOWS / "api" / "refused").glob("*.json")))
+"""Prompts that must not be made: there are no graphs of them."""
 
 BLUEPRINTS = tuple(sorted(path.stem for path in SUBGRAPHS.glob("*.json")))
 
@@ -34,6 +45,11 @@ def read_prompt(name: str) -> dict[str, Any]:
     return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def read_refused(name: str) -> dict[str, Any]:
+    """Return an API prompt that must be refused."""
+    return json.loads((WORKFLOWS / "api" / "refused" / f"{name}.json").read_text(encoding="utf-8"))
+
+
 def saved_files(base: Path, outputs: Mapping[str, Any], kind: str = "output") -> list[Path]:
     """Return the files that a prompt's nodes wrote, by node number.
 
@@ -47,9 +63,15 @@ def saved_files(base: Path, outputs: Mapping[str, Any], kind: str = "output") ->
 
 @dataclass(frozen=True)
 class Probe:
-    """A file, decoded: frames ``[F, H, W, 3]`` uint8, samples ``[channels, S]`` or None."""
+    """A file, decoded.
+
+    frames: ``[F, H, W, 3]`` uint8, at the size that they were made in, or as stored. width, height: as stored.
+    samples: ``[channels, S]`` or None. tags: what the file says of itself.
+    """
 
     frames: np.ndarray
+    width: int
+    height: int
     fps: float
     seconds: float
     samples: np.ndarray | None
@@ -62,18 +84,46 @@ class Probe:
         return float(np.sqrt(np.mean(np.square(self.samples, dtype=np.float64))))
 
 
-def probe(path: Path) -> Probe:
-    """Decode a video or a picture."""
+def probe(path: Path, *, as_stored: bool = False) -> Probe:
+    """Decode a video or a picture; ``as_stored`` leaves its frames as large as the file holds them."""
     import av
 
+    film = FileFilm(path, as_stored=as_stored)
+    frames = np.concatenate([piece.numpy() for piece in film.frames()])
     with av.open(path) as container:
         video = container.streams.video[0]
         sound = container.streams.audio
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video)]
         samples = None
         if sound:
-            container.seek(0)
             samples = np.concatenate([frame.to_ndarray() for frame in container.decode(sound[0])], axis=1)
         fps = float(video.average_rate or 0)
         seconds = float(video.duration * video.time_base) if video.duration else len(frames) / max(fps, 1)
-        return Probe(np.stack(frames), fps, seconds, samples, dict(container.metadata))
+        return Probe(frames, video.width, video.height, fps, seconds, samples, _tags(path) or dict(container.metadata))
+
+
+def _tags(path: Path) -> dict[str, str]:
+    """Return what a PNG says of itself, for the container does not tell."""
+    from PIL import Image
+
+    if path.suffix != ".png":
+        return {}
+    with Image.open(path) as picture:
+        picture.load()
+        return dict(picture.text)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What proves where a file comes from. manifest: as read. picture: the mark that its frames carry."""
+
+    manifest: ManifestReading
+    picture: VideoReading
+
+
+def provenance(path: Path, home: Path) -> Provenance:
+    """Read the manifest and the mark of a file with the keys in a private folder."""
+    keys, film = Home(home), FileFilm(path, as_stored=True)
+    return Provenance(
+        read_manifest(path, anchors=local_anchors(keys)),
+        read_video_mark(film.frames(), fps=film.fps, secret=keys.secret(MARKS_KEY)),
+    )
