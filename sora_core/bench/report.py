@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from . import tamper
 from .marks import table as marks_table
 
 PROFILED = 4
@@ -92,5 +93,12 @@ def _aim(aims: dict[str, Any], key: str) -> str:
     return f"aim {aims[key]['aim']}: {'met' if aims[key]['met'] else 'missed'}"
 
 
-TABLES = {"dit": _dit, "vae": _vae, "end_to_end": _end_to_end, "extension": _extension, "marks": marks_table.rows}
+TABLES = {
+    "dit": _dit,
+    "vae": _vae,
+    "end_to_end": _end_to_end,
+    "extension": _extension,
+    "marks": marks_table.rows,
+    "tamper": tamper.rows,
+}
 """The part of the table for each subject."""

@@ -18,7 +18,7 @@ __all__ = ["AIMS", "SUBJECTS", "bench", "table"]
 SPEEDS = ("dit", "vae", "end-to-end", "extension")
 """What ``all`` measures: how fast the machine runs the model."""
 
-SUBJECTS = (*SPEEDS, "marks")
+SUBJECTS = (*SPEEDS, "marks", "tamper")
 
 ProgressCallback = Callable[[float, float, str], None]
 """Measurements begun, measurements in all, and what is being measured."""
@@ -71,17 +71,17 @@ def bench(
     """Measure the speed of one part or of all, or what the marks withstand.
 
     Args:
-        subject: ``dit``, ``vae``, ``end-to-end``, ``extension``, ``marks`` or ``all``, which leaves out the marks:
-            they take minutes and say nothing of speed.
+        subject: ``dit``, ``vae``, ``end-to-end``, ``extension``, ``marks``, ``tamper`` or ``all``, which leaves
+            out the last two: they say nothing of speed.
         checkpoint: whose weights, or None for the shipped one; ``dit`` needs none.
         device: where. repeats: samples behind each median.
-        full: all attacks on all clips, which takes hours; of ``marks`` alone.
+        full: all attacks on all clips, which takes hours, or 10,000 damages; of ``marks`` and ``tamper`` alone.
         progress: told before each measurement.
 
     Returns:
-        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``, ``marks``), its figures;
-        ``aims`` holds key, aim and whether it is met. See `dit.bench_dit`, `vae.bench_vae`,
-        `end_to_end.bench_end_to_end`, `extension.bench_extension`, `marks.suite.bench_marks`.
+        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``, ``marks``, ``tamper``), its
+        figures; ``aims`` holds key, aim and whether it is met. See `dit.bench_dit`, `vae.bench_vae`,
+        `end_to_end.bench_end_to_end`, `extension.bench_extension`, `marks.suite.bench_marks`, `tamper.bench_tamper`.
 
     Raises:
         SoraError: unknown subject, or no usable model.
@@ -109,6 +109,10 @@ def bench(
             from .marks import suite
 
             figures["marks"] = suite.bench_marks(suite.full() if full else suite.quick(), tell=tell)
+        elif name == "tamper":
+            from .tamper import bench_tamper
+
+            figures["tamper"] = bench_tamper(full=full, tell=tell)
         else:
             from .end_to_end import bench_end_to_end
 

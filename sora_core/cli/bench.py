@@ -9,7 +9,7 @@ from typing import Any
 from .arguments import add_checkpoint, add_device, add_threads
 from .progress import Progress
 
-SUBJECTS = ("dit", "vae", "end-to-end", "extension", "marks", "all")
+SUBJECTS = ("dit", "vae", "end-to-end", "extension", "marks", "tamper", "all")
 
 EXAMPLES = """\
 examples:
@@ -17,8 +17,9 @@ examples:
   sora bench dit --json       one transformer call, as JSON
   sora bench marks            attacks on the marks, ten minutes at most on two cores
   sora bench marks --full     all of them on more clips and 10,200 wrong keys: hours
+  sora bench tamper           signed files, changed in every way that we know; --full with 10,000 random damages
 
-"all" leaves out the marks. Every time is the median of ten. The machine's own matrix product is measured in the same
+"all" leaves out the last two. Every time is the median of ten. The machine's own matrix product is measured in the same
 process, and the share of that peak is printed beside it.
 """
 
@@ -36,7 +37,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument("--json", action="store_true", help="as JSON")
     extent = parser.add_mutually_exclusive_group()
     extent.add_argument("--quick", action="store_true", help="marks: at most ten minutes on two cores (the default)")
-    extent.add_argument("--full", action="store_true", help="marks: every attack, more clips, 10,200 wrong keys")
+    extent.add_argument(
+        "--full", action="store_true", help="marks: every attack, 10,200 wrong keys; tamper: 10,000 damages"
+    )
     parser.add_argument("--markdown", action="store_true", help="marks: the table as markdown")
     add_checkpoint(parser)
     add_device(parser)
@@ -48,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
     from ..errors import SoraError
     from .device import choose_device, set_threads
 
-    if args.subject != "marks" and (args.quick or args.full or args.markdown):
-        raise SoraError(f"--quick, --full and --markdown belong to marks, not to {args.subject}; leave them out")
+    if args.subject not in ("marks", "tamper") and (args.quick or args.full):
+        raise SoraError(f"--quick and --full belong to marks and tamper, not to {args.subject}; leave them out")
+    if args.subject != "marks" and args.markdown:
+        raise SoraError(f"--markdown belongs to marks, not to {args.subject}; leave it out")
     if args.json and args.markdown:
         raise SoraError("--json and --markdown are two ways to print; choose one")
     device = choose_device(args.device)

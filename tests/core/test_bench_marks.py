@@ -457,10 +457,22 @@ def test_the_table_has_every_row(figures):
     ("line", "words"),
     [
         (["bench", "dit", "--full"], "belong to marks"),
-        (["bench", "--markdown"], "belong to marks"),
+        (["bench", "--markdown"], "belongs to marks"),
         (["bench", "marks", "--json", "--markdown"], "choose one"),
     ],
 )
 def test_options_of_the_marks_are_theirs_alone(line, words, capsys):
     assert main(line) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_every_change_of_a_signed_file_is_in_the_table():
+    from sora_core.bench import tamper
+
+    figures = tamper.bench_tamper(full=False, tell=lambda _: None)
+    assert figures["held"] == len(figures["rows"]) >= 25
+    lines = list(tamper.rows(figures, {}))
+    assert len(lines) == len(figures["rows"]) + 1
+    figures["rows"][0]["holds"] = False
+    assert any("MUST BE" in line[2] for line in tamper.rows(figures, {}))

@@ -105,8 +105,8 @@ class _One:
 
 
 def usual_clips() -> list[VisibleClip]:
-    """Return one clip of every natural scene and two cartoons, four seconds each."""
-    made = [*(natural(seed) for seed in range(8)), *(cartoon(seed) for seed in range(2))]
+    """Return a clip of six natural scenes and two cartoons, three seconds each."""
+    made = [*(natural(seed, frames=72) for seed in range(6)), *(cartoon(seed, frames=37) for seed in range(2))]
     return [(clip.name, clip.frames_FHWC, clip.fps) for clip in made]
 
 
