@@ -23,17 +23,23 @@ HOW = {
     "same": "its mark and its looks are those of",
     "alike": "its mark is that of, and it looks as if it were cut out of or changed from,",
     "unclear": "its mark is that of, and nothing says whether it looks like,",
+    "bent": "it is cropped, rotated or stretched, so that nothing says whether it looks like what its mark is of,",
 }
 """Words by what the comparison of looks gave; "different" is a copied mark."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One mark. state: of it. mark_id: what it says, None where it says nothing sure. seconds: stretch by stretch."""
+    """One mark.
+
+    state: of it. mark_id: what it says, None where it says nothing sure. seconds: stretch by stretch.
+    bent: whether it lies cropped, rotated or stretched, so that looks as a whole cannot be compared.
+    """
 
     state: State = "absent"
     mark_id: int | None = None
     seconds: Sequence[SecondReading] = ()
+    bent: bool = False
 
     @property
     def missing(self) -> list[SecondReading]:
@@ -150,7 +156,11 @@ def _badge(evidence: Evidence, judged: Judgement) -> None:
         judged.broken.append(f"the badge is gone from {one.start_s:.1f} to {one.stop_s:.1f} s")
     told = manifest is not None and manifest.state == "trusted" and "visible" in manifest.layers_on
     known = entry is not None and bool(entry.layers.get("visible")) and not _other(evidence)
-    if found.state == "absent" and (told or known):
+    if found.state != "absent" or not (told or known):
+        return
+    if evidence.picture.bent:
+        judged.notes.append("the clip was saved with a badge, which is not looked for in a cropped or stretched one")
+    else:
         judged.broken.append("the clip was saved with a badge, and it is gone")
 
 
@@ -169,6 +179,7 @@ def _index(evidence: Evidence, judged: Judgement) -> None:
         )
         return
     looks = "unclear" if evidence.picture_match is None else evidence.picture_match.verdict
+    looks = "bent" if found.bent and looks != "same" else looks
     how = "it looks like" if evidence.by_looks else HOW[looks]
     judged.notes.append(f'{how} "{entry.title}", saved here on {day}')
     absent = evidence.manifest is not None and evidence.manifest.state == "absent"
@@ -181,4 +192,5 @@ def _index(evidence: Evidence, judged: Judgement) -> None:
 def _other(evidence: Evidence) -> bool:
     """Say whether the picture is surely another than the one that the id was given to."""
     match = evidence.picture_match
-    return not evidence.by_looks and match is not None and match.verdict == "different"
+    comparable = not evidence.by_looks and not evidence.picture.bent
+    return comparable and match is not None and match.verdict == "different"

@@ -60,7 +60,8 @@ def verify(path: Path, home: Home, *, anchors: bytes = b"", badge_text: str = ""
         if manifest is None or manifest.state in ("absent", "unreadable"):
             raise
         # something is there that says what the file was, and the file is no clip any more
-        reasons = (plain(f"the picture cannot be read: {error}", LONGEST_REASON), *manifest.reasons)
+        whole = f"the manifest is {manifest.state}: {'; '.join(manifest.reasons) or 'its file is not whole'}"
+        reasons = (whole, plain(f"the picture cannot be read: {error}", LONGEST_REASON))
         return Verdict(
             manifest=manifest.state, visible="absent", invisible="absent", audio="absent", reasons=reasons, broken=True
         )
@@ -135,7 +136,8 @@ def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_te
 
     secret = home.secret(MARKS_KEY)
     seen = read_video_mark(film.frames(), fps=film.fps, secret=secret)
-    picture = Found(state=seen.state, mark_id=seen.mark_id, seconds=seen.seconds)
+    bent = not seen.geometry.upright
+    picture = Found(state=seen.state, mark_id=seen.mark_id, seconds=seen.seconds, bent=bent)
     sound = _read_sound(film, secret)
     looks, sounds = _hashes(film)
     index = Index(home.file(INDEX_NAME))

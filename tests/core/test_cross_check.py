@@ -124,6 +124,13 @@ def test_a_part_of_a_picture_is_not_called_copied():
     assert "cut out of or changed" in notes(picture_match=ALIKE, manifest=NONE)
 
 
+def test_a_crop_is_not_called_copied():
+    cropped = Found(state="present", mark_id=ID, bent=True)
+    assert not broken(picture=cropped, picture_match=DIFFERENT, manifest=NONE)
+    assert "nothing says whether it looks like" in notes(picture=cropped, picture_match=DIFFERENT, manifest=NONE)
+    assert "its looks are those of" in notes(picture=cropped, picture_match=SAME, manifest=NONE)
+
+
 def test_the_sound_of_another_clip():
     said = broken(sound=Found(state="present", mark_id=OTHER >> 32), manifest=NONE)
     assert "of another clip than the picture" in said

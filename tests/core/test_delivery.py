@@ -41,7 +41,9 @@ def film(seed: int = 0, side: int = 64) -> MemoryFilm:
     seconds = torch.arange(round(FRAMES / FPS * RATE)) / RATE
     noise = torch.randn(seconds.shape, generator=generator)
     tone = torch.sin(6.283 * (300 + 80 * seed) * seconds + 3 * torch.sin(9 * seconds))
-    return MemoryFilm(picture=frames.to(torch.uint8), audio=(0.2 * tone + 0.08 * noise)[None], fps=FPS, sample_rate=RATE)
+    return MemoryFilm(
+        picture=frames.to(torch.uint8), audio=(0.2 * tone + 0.08 * noise)[None], fps=FPS, sample_rate=RATE
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,9 @@ def recode(path: Path, target: Path, *, crop: int = 0, crf: int = 26) -> Path:
     source = FileFilm(path, as_stored=True)
     frames = torch.cat(list(source.frames()))
     frames = frames[:, crop:, crop:] if crop else frames
-    whole = MemoryFilm(picture=frames.contiguous(), audio=source.sound(), fps=source.fps, sample_rate=source.sample_rate)
+    whole = MemoryFilm(
+        picture=frames.contiguous(), audio=source.sound(), fps=source.fps, sample_rate=source.sample_rate
+    )
     write_film(target, stream_from(whole), encoding=Encoding(crf=crf))
     return target
 

@@ -24,7 +24,7 @@ _DRIFT = 0.03
 _BOW = 0.06
 _PLACES = 21
 _MOTION = 1.5
-_DISTANCE, _NOVELTY, _CHANCE = 0.5, 0.35, 0.2
+_DISTANCE, _NOVELTY, _CHANCE = 0.8, 0.35, 0.2
 _FADING = 0.8
 _FLAT = 1.5
 """Grey levels per cell; below, a difference is noise rather than structure."""

@@ -25,7 +25,7 @@ THRESHOLD, LOWER = 0.16, 0.4
 (0.22 at least, a text of two letters at CRF 30). Where one second has passed it, the others need 0.4 of the best."""
 
 TRACE_THRESHOLD = 5.0
-"""Deviations from chance, of a second's texture, as the best of its patterns: 3.2 at most in 576 readings without."""
+"""Deviations from chance, of a second's texture, as the best of its patterns: 3.2 at most in 600 readings without."""
 
 _ALPHABETS = ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789")
 _DECOY_STEPS = (5, 11, 18)

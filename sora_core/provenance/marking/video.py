@@ -29,6 +29,10 @@ SECRET_BYTES = 32
 LACKING, CLEAR = 2.5, 7.0
 """A second holds no mark where its score is below the first, if the others usually have the second (our decision)."""
 
+FAINT, HOLE_STILLS = 0.15, 2
+"""Stills in a row, each under this share of what stills of the film usually have, are a hole: a second's mean would
+hide one that begins in its middle."""
+
 LEAST_SIDE, MOST_SIDE, MOST_ASPECT = 240, 8192, 4.0
 LUMA_SHARES = (77, 150, 29)
 """Of 256: the luma of BT.601 in whole numbers."""
@@ -312,12 +316,14 @@ def _best(prepared: Prepared, secret: bytes, found: list[Found], config: VideoMa
 def _reading(prepared: Prepared, secret: bytes, best: Decoded, config: VideoMarkConfig) -> VideoReading:
     score, least = _score(best), _least(best, config)
     known = _sure(best, config)
-    seconds = _seconds(prepared, still_scores(secret, best, whole=known), config, there=score >= least)
+    stills_T = still_scores(secret, best, whole=known)
+    holes_T = _holes(prepared, stills_T)
+    seconds = _seconds(prepared, stills_T, holes_T, config, there=score >= least)
     state: State = "absent"
     if score >= least:
         usual = float(np.median([one.score for one, _ in seconds if one.present] or [0.0]))
         # where a codec left little of it everywhere, a weak second proves nothing
-        lacking = [one for one, alive in seconds if alive and one.score < LACKING]
+        lacking = any(alive and one.score < LACKING for one, alive in seconds) or bool(holes_T.any())
         state = "partial" if lacking and usual >= CLEAR else "present"
     return VideoReading(
         state=state,
@@ -330,8 +336,20 @@ def _reading(prepared: Prepared, secret: bytes, best: Decoded, config: VideoMark
     )
 
 
+def _holes(prepared: Prepared, scores_T: np.ndarray) -> np.ndarray:
+    """Return which stills lie in a hole: several in a row that could carry a mark and have next to nothing of it."""
+    alive_T = prepared.alive.numpy() > 0.2
+    usual = float(np.median(scores_T[alive_T])) if alive_T.any() else 0.0
+    faint_T = alive_T & (scores_T < max(LACKING, FAINT * usual)) & (usual >= CLEAR)
+    holes_T = np.zeros_like(faint_T)
+    for first in range(len(faint_T) - HOLE_STILLS + 1):
+        if faint_T[first : first + HOLE_STILLS].all():
+            holes_T[first : first + HOLE_STILLS] = True
+    return holes_T
+
+
 def _seconds(
-    prepared: Prepared, scores_T: np.ndarray, config: VideoMarkConfig, *, there: bool
+    prepared: Prepared, scores_T: np.ndarray, holes_T: np.ndarray, config: VideoMarkConfig, *, there: bool
 ) -> list[tuple[SecondReading, bool]]:
     """Return the reading of each second, and whether it could carry a mark."""
     starts = np.array(prepared.starts)
@@ -343,5 +361,6 @@ def _seconds(
         score = float(scores_T[inside].sum() / inside.sum() ** 0.5)
         alive = float(prepared.alive[torch.from_numpy(inside)].mean()) > 0.2
         stop = min(second + 1.0, prepared.seconds)
-        readings.append((SecondReading(float(second), stop, score, there and score >= config.second), alive))
+        held = there and score >= config.second and not holes_T[inside].any()
+        readings.append((SecondReading(float(second), stop, score, held), alive))
     return readings
