@@ -1,4 +1,4 @@
-"""The way of a film into its file: marked and signed when it appears, found again when stripped, and never half there."""
+"""The way of a film into its file: marked and signed when it appears, known when stripped, and never half there."""
 
 from __future__ import annotations
 
