@@ -29,9 +29,9 @@ SECRET_BYTES = 32
 LACKING, CLEAR = 2.5, 7.0
 """A second holds no mark where its score is below the first, if the others usually have the second (our decision)."""
 
-FAINT, HOLE_STILLS = 0.15, 2
-"""Stills in a row, each under this share of what stills of the film usually have, are a hole: a second's mean would
-hide one that begins in its middle."""
+HOLE_STILLS = 2
+"""Stills in a row that each have less than `LACKING` are a hole: a second's mean would hide one that begins in its
+middle. Codecs leave more than that in films that are clear on the whole (AV1 at CRF 35: 3.6 and more, mostly)."""
 
 LEAST_SIDE, MOST_SIDE, MOST_ASPECT = 240, 8192, 4.0
 LUMA_SHARES = (77, 150, 29)
@@ -340,7 +340,7 @@ def _holes(prepared: Prepared, scores_T: np.ndarray) -> np.ndarray:
     """Return which stills lie in a hole: several in a row that could carry a mark and have next to nothing of it."""
     alive_T = prepared.alive.numpy() > 0.2
     usual = float(np.median(scores_T[alive_T])) if alive_T.any() else 0.0
-    faint_T = alive_T & (scores_T < max(LACKING, FAINT * usual)) & (usual >= CLEAR)
+    faint_T = alive_T & (scores_T < LACKING) & (usual >= CLEAR)
     holes_T = np.zeros_like(faint_T)
     for first in range(len(faint_T) - HOLE_STILLS + 1):
         if faint_T[first : first + HOLE_STILLS].all():
