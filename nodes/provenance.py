@@ -208,7 +208,6 @@ class SoraVerify(io.ComfyNode):
                 io.Combo.Input(
                     "file",
                     options=file_choices(),
-                    upload=io.UploadType.video,
                     tooltip="A file of the input folder. Where a video is connected, that one is checked instead.",
                 ),
                 io.String.Input(
