@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,9 +170,18 @@ def run_verify(args: argparse.Namespace) -> int:
     else:
         for name in ("manifest", "visible", "invisible", "audio"):
             print(f"{name:<10} {getattr(verdict, name)}")
+        for line in _tree(verdict.ingredients):
+            print(line)
         for reason in verdict.reasons:
             print(f"- {reason}")
     return BROKEN if verdict.broken else 0
+
+
+def _tree(ingredients: Sequence[Mapping[str, Any]], depth: int = 0) -> Iterator[str]:
+    """Yield a line for each file that a clip was made from, those of a file below it."""
+    for one in ingredients:
+        yield f"{'made from' if not depth else '':<10} {'  ' * depth}{one['title']} ({one['relationship']}, {one['state']})"
+        yield from _tree(one["ingredients"], depth + 1)
 
 
 def _add_files(parser: argparse.ArgumentParser) -> None:
