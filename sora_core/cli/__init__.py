@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import SoraError
+from ..provenance.manifest.plain import plain
 from . import bench, cameo, edits, evaluate, generate, info, moderate, provenance, storyboard, train
 from .arguments import Parser
 
@@ -23,6 +24,7 @@ start here:
 """
 
 BAD_INPUT = 2
+LONGEST = 4000
 INTERRUPTED = 130
 
 
@@ -53,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         return args.run(args)
     except SoraError as error:
-        print(f"sora: {error}", file=sys.stderr)
+        # a sentence may quote what a stranger's file or workflow says
+        print(f"sora: {plain(str(error), LONGEST)}", file=sys.stderr)
         return BAD_INPUT
     except BrokenPipeError:
         # whoever read our output has gone, as "| head" does; Python would complain once more when it flushes at exit

@@ -180,7 +180,8 @@ def run_verify(args: argparse.Namespace) -> int:
 def _tree(ingredients: Sequence[Mapping[str, Any]], depth: int = 0) -> Iterator[str]:
     """Yield a line for each file that a clip was made from, those of a file below it."""
     for one in ingredients:
-        yield f"{'made from' if not depth else '':<10} {'  ' * depth}{one['title']} ({one['relationship']}, {one['state']})"
+        name = "made from" if not depth else ""
+        yield f"{name:<10} {'  ' * depth}{one['title']} ({one['relationship']}, {one['state']})"
         yield from _tree(one["ingredients"], depth + 1)
 
 
