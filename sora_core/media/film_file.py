@@ -169,7 +169,7 @@ class FileFilm:
         for at, frame in self._decoded(first):
             if at < first:
                 continue
-            image = colours.to_rgb(frame, self._index.width, self._index.height)
+            image = self._seen(colours, frame)
             if self._factor > 1:
                 image = shrink(torch.from_numpy(image)[None], self._factor)[0].numpy()
             while place < min(at, last):
@@ -187,6 +187,17 @@ class FileFilm:
             raise SoraError(f"{self._source.name} cannot be read from frame {first} on; name a whole video file")
         for _ in range(place, last):
             yield shown
+
+    def _seen(self, colours: Colours, frame: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+        """Return a frame as RGB; a damaged one may claim colours that there are none of."""
+        from av.error import FFmpegError
+
+        try:
+            return colours.to_rgb(frame, self._index.width, self._index.height)
+        except (FFmpegError, ValueError) as error:
+            raise SoraError(
+                f"{self._source.name} holds a frame that cannot be shown ({error}); name a whole video file"
+            ) from error
 
     def _decoded(self, first: int) -> Iterator[tuple[int, Any]]:
         """Yield decoded frames and their places in the file, from ``first`` or before on."""
