@@ -522,6 +522,7 @@ def test_hostile_texts_are_harmless_in_reports(room, home, tmp_path, monkeypatch
             "visible",
             "invisible",
             "audio",
+            "made",
         ]
         assert len(said) < 6_000
         if number > 1:
