@@ -15,14 +15,12 @@ from torch import Tensor
 
 from ...sora_core.atomic import replacing
 from ...sora_core.cameo.card import Card
-from ...sora_core.cameo.handles import granted_in
 from ...sora_core.cameo.ledger import Ledger
 from ...sora_core.cameo.likeness import Likeness, make_likeness
 from ...sora_core.cameo.use import Ask, Use
 from ...sora_core.cameo.words import LEVELS, NOT_PROVEN, standing
 from ...sora_core.errors import SoraError
 from ...sora_core.provenance.home import Home
-from ...sora_core.provenance.manifest.generation import CameoUse
 from ..host import output_place
 from .films import film_of
 
@@ -52,11 +50,6 @@ def open_ledger() -> Ledger:
     return Ledger(Home.default())
 
 
-def granted_handles(text: str) -> frozenset[str]:
-    """Return those of the handles in a text that may be used here and now."""
-    return granted_in(text, Home.default()) if "@" in text else frozenset()
-
-
 def likeness_of(images: Sequence[Tensor | None], voice: Mapping[str, Any] | None) -> Likeness:
     """Return IMAGEs ``[1, H, W, 3]`` in [0, 1] and AUDIO as what a cameo looks and sounds like."""
     pictures = [
@@ -83,10 +76,8 @@ def enrol(
         SoraError: what `Ledger.enroll` refuses; or a person without a recording, with what is to be recorded.
     """
     ledger = open_ledger()
-    if keep:
-        for standing in ledger.standings():
-            if standing.mine and not standing.revoked and standing.card.name == name:
-                return standing.card
+    if keep and (known := _mine(ledger, name)):
+        return known[0]
     if subject == "person" and recording is None and attested:
         raise SoraError(f"to enrol {name}, {ledger.challenge(name).text}; connect that as recording, and run again")
     film = None if recording is None else film_of(recording)
@@ -115,18 +106,17 @@ def shown(lent: CameoInUse) -> tuple[list[Tensor], list[dict[str, Any]]]:
     return images, voices
 
 
-def cameo_uses(lent: CameoInUse) -> tuple[CameoUse, ...]:
-    """Return what a manifest says of a use."""
-    head = lent.use.head.root.hex()
-    return tuple(CameoUse(grant_sha256=each.grant, log_head=head, log_index=lent.use.index) for each in lent.use.lent)
-
-
 def known_as(name: object) -> str:
     """Return the ids under which a name is enrolled here and not taken back."""
     if not isinstance(name, str):
         return ""
-    known = open_ledger().standings()
-    return " ".join(one.card.cameo for one in known if one.mine and not one.revoked and one.card.name == name)
+    return " ".join(card.cameo for card in _mine(open_ledger(), name))
+
+
+def _mine(ledger: Ledger, name: str) -> list[Card]:
+    """Return the cards of a name that are enrolled here and not taken back."""
+    known = ledger.standings()
+    return [one.card for one in known if one.mine and not one.revoked and one.card.name == name]
 
 
 def standing_of(card: Card) -> str:

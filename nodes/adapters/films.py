@@ -142,11 +142,11 @@ class FileVideo(Input.Video):
             container = suffix if suffix in ("mkv", "webm") else "mp4"
         if name == "auto":
             name = "av1" if container == "webm" else "h264"
-        stream = stream_from(self.film)
+        stream = stoppable_from(self.film)
         tags = {key: told if isinstance(told, str) else json.dumps(told) for key, told in (metadata or {}).items()}
         write_film(
             Path(path) if isinstance(path, (str, PathLike)) else path,
-            replace(stream, pieces=stoppable(stream.pieces)),
+            stream,
             tags,
             encoding=Encoding(container=container, codec=name, crf=crf, ten_bits=(bit_depth or 8) > 8),
         )
@@ -192,6 +192,12 @@ class FileVideo(Input.Video):
     def get_color_space(self) -> str:
         """Return the host's name of what its pixels are."""
         return "sRGB"
+
+
+def stoppable_from(film: Film) -> FilmStream:
+    """Return a film as a stream that is read as long as the user lets the run go on."""
+    stream = stream_from(film)
+    return replace(stream, pieces=stoppable(stream.pieces))
 
 
 def stoppable(pieces: Iterator[Piece]) -> Iterator[Piece]:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ...sora_core.cameo.handles import granted_in
 from ...sora_core.errors import SoraError
-from ...sora_core.moderation.decision import ACTIONS, Decision
-from ...sora_core.moderation.log import DecisionLog
+from ...sora_core.moderation.decision import Decision, strictest_of
+from ...sora_core.moderation.log import FOLDER, DecisionLog
 from ...sora_core.moderation.moderator import Moderator
 from ...sora_core.moderation.policy import load_policy, policy_names
 from ...sora_core.provenance.home import Home
-from .cameos import granted_handles
 from .decisions import sealed
 from .films import film_of
 
-POLICIES, LOG = "policies", "decisions"
+POLICIES = "policies"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ def judged_by(policy: str, text: object) -> str:
     path = own_policies().get(policy)
     written = path.stat().st_mtime_ns if path is not None and path.exists() else 0
     # a text that comes over a wire is not known yet
-    lent = sorted(granted_handles(text)) if isinstance(text, str) else []
+    lent = sorted(granted_in(text, Home.default())) if isinstance(text, str) else []
     return f"{policy} {written} {' '.join(lent)}"
 
 
@@ -61,17 +61,14 @@ def moderate(text: str, *, policy: str, names: Sequence[str], degraded: bool, vi
     moderator = Moderator(
         loaded,
         names=[name.strip() for name in names if name.strip()],
-        granted=granted_handles(text),
-        log=DecisionLog(home.file(LOG)),
+        granted=granted_in(text, Home.default()),
+        log=DecisionLog(home.file(FOLDER)),
         degraded=degraded,
     )
     decisions = [moderator.text(text)]
     if video is not None:
-        film = film_of(video)
-        decisions.append(moderator.frames(film.frames(), fps=film.fps))
-        if (sound_CS := film.sound()) is not None:
-            decisions.append(moderator.sound(sound_CS, sample_rate=film.sample_rate))
-    decision = max(decisions, key=lambda one: ACTIONS.index(one.action))
+        decisions += moderator.film(film_of(video))
+    decision = strictest_of(decisions)
     if decision.stopped:
         # each message says itself what was done, and by which rule
         raise SoraError(f"the {decision.stage} may not go on: {'; '.join(decision.messages)}")

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from ...sora_core.checkpoint.metadata import file_hash
-from ...sora_core.editing.film_stream import stream_from
 from ...sora_core.errors import SoraError
 from ...sora_core.media.encoder import for_file
 from ...sora_core.media.film_writer import write_lossless
@@ -25,9 +24,9 @@ from ...sora_core.provenance.manifest.story import Act, Disclosure, Ingredient, 
 from ...sora_core.provenance.marking.layers import Layers
 from ...sora_core.provenance.remember import remember
 from ..host import Place, metadata_wanted, output_place, saved_video, scratch_file
-from .cameos import cameo_uses, using
+from .cameos import using
 from .decisions import told_decision
-from .films import FileVideo, film_of, stoppable
+from .films import FileVideo, film_of, stoppable_from
 from .lineage import Upstream, upstream_of
 
 STILL = "png"
@@ -101,8 +100,7 @@ def mark_video(video: Any, layers: Layers) -> FileVideo:
     if isinstance(video, FileVideo) and video.carried is not None:
         raise SoraError("the video carries marks already; connect one that Sora Watermark has not marked yet")
     film, home = film_of(video), Home.default()
-    stream = stream_from(film)
-    marking = marking_of(replace(stream, pieces=stoppable(stream.pieces)), layers, home)
+    marking = marking_of(stoppable_from(film), layers, home)
     path = scratch_file(".mov")
     write_lossless(path, marking.marked())
     remember(home, marking, title="marked in ComfyUI")
@@ -141,10 +139,9 @@ def save_video(video: Any, wish: Wish, *, prompt: Mapping[str, Any] | None, extr
                 fresh=True,
                 carried=carried,
             )
-            stream = stream_from(film)
-            stream = replace(stream, pieces=stoppable(stream.pieces))
+            kept = for_file(place.path)
             try:
-                delivered = deliver(place.path, stream, order, encoding=for_file(place.path), tags=told)
+                delivered = deliver(place.path, stoppable_from(film), order, encoding=kept, tags=told)
             except FileExistsError:
                 # another process took the name meanwhile
                 continue
@@ -169,7 +166,7 @@ def _story(title: str, wish: Wish, upstream: Upstream, home: Home) -> Story:
         seed=next(iter(upstream.seeds), None),
         model_name=Path(name).name,
         model_sha256=model_hash,
-        cameos=() if wish.use is None else cameo_uses(wish.use),
+        cameos=() if wish.use is None else wish.use.use.claims(),
     )
     return Story(
         title=title,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import SoraError
+from ..provenance.manifest.generation import CameoUse
 from .card import SCOPES, Subject
 from .checkpoint import Checkpoint
 from .fields import shown
@@ -86,6 +87,11 @@ class Use:
     holder: str
     prompt_hash: str
     time: int
+
+    def claims(self) -> tuple[CameoUse, ...]:
+        """Return what the record of how a clip was made says of it, one for each cameo."""
+        head = self.head.root.hex()
+        return tuple(CameoUse(grant_sha256=each.grant, log_head=head, log_index=self.index) for each in self.lent)
 
     def record(self) -> dict[str, Any]:
         """Return what a manifest says of it, under ``org.soranodes.cameo``: JSON without any name or prompt."""

@@ -157,7 +157,7 @@ def _make(
     words = ""
     for clip, outputs in zip(_sample(pipeline, request), job.outputs, strict=True):
         tags = tags_of(request, clip.seed, settings, job.model, model_hash)
-        cameos, allowed = ([], None) if borrowed is None else borrowed.next()
+        cameos, allowed = ((), None) if borrowed is None else borrowed.next()
         making = Making(
             title=outputs.main.stem,
             ingredients=ingredients_of((), job.sources.pictures),

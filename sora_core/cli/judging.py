@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ..moderation.decision import Decision
     from ..moderation.policy import Policy
 
-LOG = "decisions"
-"""Folder in the private one."""
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -35,11 +32,11 @@ def judge(args: argparse.Namespace, prompts: Sequence[str]) -> Judged | None:
     """
     if args.policy == NO_POLICY:
         return None
-    from ..moderation.decision import ACTIONS
+    from ..moderation.decision import strictest_of
 
     policy = policy_of(args.policy)
     decisions = [decide(policy, prompt) for prompt in dict.fromkeys(prompts) if prompt] or [decide(policy, "")]
-    decision = max(decisions, key=lambda one: ACTIONS.index(one.action))
+    decision = strictest_of(decisions)
     if decision.stopped:
         raise SoraError(f"{refusal(decision)}; --policy {NO_POLICY} or a policy of your own decides otherwise")
     return Judged(decision, policy)
@@ -58,13 +55,14 @@ def policy_of(named: str) -> Policy:
 
 def decide(policy: Policy, prompt: str) -> Decision:
     """Return what a policy says of one prompt; handles that the ledger lends are allowed."""
-    from ..moderation.log import DecisionLog
+    from ..cameo.handles import granted_in
+    from ..moderation.log import FOLDER, DecisionLog
     from ..moderation.moderator import Moderator
     from ..provenance.home import Home
-    from .lent import granted_handles
 
-    log = DecisionLog(Home.default().file(LOG))
-    return Moderator(policy, granted=granted_handles(prompt), log=log).text(prompt)
+    home = Home.default()
+    log = DecisionLog(home.file(FOLDER))
+    return Moderator(policy, granted=granted_in(prompt, home), log=log).text(prompt)
 
 
 def refusal(decision: Decision) -> str:

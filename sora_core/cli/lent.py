@@ -1,9 +1,9 @@
-"""Cameos that a prompt names and a clip shows; no ledger is made where none is asked for."""
+"""Cameos that a clip shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..provenance.home import Home
 
@@ -12,16 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..cameo.use import Use
+    from ..provenance.manifest.generation import CameoUse
     from .judging import Judged
-
-
-def granted_handles(prompt: str) -> frozenset[str]:
-    """Return those of the handles in a prompt, ``@name``, that may be used here and now."""
-    if "@" not in prompt:
-        return frozenset()
-    from ..cameo.handles import granted_in
-
-    return granted_in(prompt, Home.default())
 
 
 class Borrowed:
@@ -61,18 +53,16 @@ class Borrowed:
         found = [[picture.copy() for picture in each.pictures] for each in lent]
         return [pictures[0] for pictures in found if pictures] if len(found) > 1 else list(found[0])
 
-    def next(self) -> tuple[list[dict[str, Any]], Callable[[str], None]]:
+    def next(self) -> tuple[tuple[CameoUse, ...], Callable[[str], None]]:
         """Return what the next clip's manifest says of its use, and what is told the finished file's hash."""
         use = self.open[0]
-        head = use.head.root.hex()
-        told = [{"grant_sha256": each.grant, "log_head": head, "log_index": use.index} for each in use.lent]
 
         def finish(sha256: str) -> None:
             self.open.remove(use)
             self.ledger.finish_use(use, output_sha256=sha256)
 
         self.ledger.check_again(use)
-        return told, finish
+        return use.claims(), finish
 
     def end(self, why: str) -> None:
         """End all uses of which nothing came."""

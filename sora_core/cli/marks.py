@@ -40,6 +40,11 @@ def add_certificate(parser: Container) -> None:
     parser.add_argument("--private-key", type=Path, metavar="FILE", help="its key, PEM, PKCS#8")
 
 
+def certificate_of(args: argparse.Namespace) -> tuple[Path, Path] | None:
+    """Return the files of the user's own chain and key, or None for this machine's signer."""
+    return None if args.certificate is None else (args.certificate, args.private_key)
+
+
 def add_policy(parser: Container) -> None:
     """Add the policy that prompts must pass."""
     parser.add_argument(
@@ -67,9 +72,19 @@ def check_marks(args: argparse.Namespace, *, cameo: bool = False) -> None:
         raise SoraError("--certificate and --private-key belong together; give both, or neither for the local signer")
 
 
+def switches_of(args: argparse.Namespace, *, cameo: bool = False) -> dict[str, bool]:
+    """Return which layers are on, by `Layers`' own names; arguments as `check_marks`."""
+    if args.no_mark:
+        return {"invisible": False, "visible": False, "manifest": False}
+    asked = args.badge is not None or args.logo is not None
+    return {
+        "invisible": not args.no_invisible,
+        "visible": asked or (cameo and not args.no_badge),
+        "manifest": not args.no_manifest,
+        "badge_due": cameo,
+    }
+
+
 def ending_of_args(args: argparse.Namespace, *, cameo: bool = False) -> str:
     """Return what the file's name must end in, before its suffix; arguments as `check_marks`."""
-    if args.no_mark:
-        return ending_for(invisible=False, visible=False, manifest=False)
-    visible = args.badge is not None or args.logo is not None or (cameo and not args.no_badge)
-    return ending_for(invisible=not args.no_invisible, visible=visible, manifest=not args.no_manifest, badge_due=cameo)
+    return ending_for(**switches_of(args, cameo=cameo))

@@ -67,12 +67,7 @@ def _clip(policy: Policy, path: Path) -> list[Decision]:
     from ..media.film_file import FileFilm
     from ..moderation.moderator import Moderator
 
-    film, moderator = FileFilm(path), Moderator(policy)
-    decisions = [moderator.frames(film.frames(), fps=film.fps)]
-    sound_CS = film.sound()
-    if sound_CS is not None:
-        decisions.append(moderator.sound(sound_CS, sample_rate=film.sample_rate))
-    return decisions
+    return Moderator(policy).film(FileFilm(path))
 
 
 def _why(decision: Decision) -> str:

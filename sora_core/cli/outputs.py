@@ -95,16 +95,28 @@ def plan_outputs(
         fresh = (_numbered(name, variations, wanted) for name in names)
         planned = next(them for them in fresh if not any(path.exists() for one in them for path in one.files))
     else:
-        if not output.stem.endswith(ending):
-            output = output.with_name(f"{output.stem}{ending}{output.suffix}")
-        planned = _numbered(output, variations, wanted)
+        planned = _numbered(with_ending(output, ending), variations, wanted)
     check_folder(planned[0].main.parent)
     for path in (path for one in planned for path in one.files):
-        if path.is_dir():
-            raise SoraError(f"output {path} is a folder; name a file in it")
-        if path.exists() and not force:
-            raise SoraError(f"output {path} is there already; choose another name, or --force to overwrite it")
+        check_free(path, force=force)
     return planned
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """Return the path with an ending before its suffix, said once."""
+    return path if path.stem.endswith(ending) else path.with_name(f"{path.stem}{ending}{path.suffix}")
+
+
+def check_free(path: Path, *, force: bool) -> None:
+    """Refuse a name that is a folder's, or a file's that is not to be overwritten.
+
+    Raises:
+        SoraError: with the reason.
+    """
+    if path.is_dir():
+        raise SoraError(f"output {path} is a folder; name a file in it")
+    if path.exists() and not force:
+        raise SoraError(f"output {path} is there already; choose another name, or --force to overwrite it")
 
 
 def check_folder(folder: Path) -> None:

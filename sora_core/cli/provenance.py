@@ -10,8 +10,8 @@ from typing import Any
 
 from ..errors import SoraError
 from .arguments import add_threads
-from .marks import add_certificate, add_layers, check_marks, ending_of_args
-from .outputs import check_folder
+from .marks import add_certificate, add_layers, certificate_of, check_marks, ending_of_args
+from .outputs import check_folder, check_free, with_ending
 from .progress import Progress
 
 BROKEN = 3
@@ -87,9 +87,7 @@ def run_mark(args: argparse.Namespace) -> int:
     check_marks(args)
     if args.no_invisible and args.badge is None and args.logo is None:
         raise SoraError("--no-invisible leaves nothing to put in; give --badge too, or use sora sign")
-    ending = ending_of_args(args)
-    if not args.output.stem.endswith(ending):
-        args.output = args.output.with_name(f"{args.output.stem}{ending}{args.output.suffix}")
+    args.output = with_ending(args.output, ending_of_args(args))
     _check_target(args)
     set_threads(args.threads)
     from ..editing.film_stream import stream_from
@@ -131,18 +129,14 @@ def run_mark(args: argparse.Namespace) -> int:
 def run_sign(args: argparse.Namespace) -> int:
     """Sign a file as it is."""
     _check_target(args)
-    from ..provenance.home import Home, given_passphrase
-    from ..provenance.manifest.identity import UNKNOWN_TO_OTHERS, local_identity
-    from ..provenance.manifest.own_certificate import own_identity
+    from ..provenance.home import Home
+    from ..provenance.manifest.identity import UNKNOWN_TO_OTHERS
     from ..provenance.manifest.sign import signed
+    from ..provenance.manifest.signer import signer_of
     from ..provenance.manifest.story import Story
     from .hints import hint
 
-    own = args.certificate is not None
-    if own:
-        identity = own_identity(args.certificate, args.private_key, passphrase=given_passphrase())
-    else:
-        identity = local_identity(Home.default())
+    identity = signer_of(Home.default(), certificate_of(args))
     result = signed(args.source, args.output, Story(title=args.output.stem, made="opened"), identity)
     if identity.local:
         hint(UNKNOWN_TO_OTHERS)
@@ -199,13 +193,9 @@ def _check_target(args: argparse.Namespace) -> None:
     """
     if not args.source.is_file():
         raise SoraError(f"{args.source} {'is a folder' if args.source.is_dir() else 'does not exist'}; name a file")
-    if args.output.is_dir():
-        raise SoraError(f"output {args.output} is a folder; name a file in it")
-    if args.output.exists():
-        if args.output.samefile(args.source):
-            raise SoraError(f"output {args.output} is what it is made from; choose another name")
-        if not args.force:
-            raise SoraError(f"output {args.output} is there already; choose another name, or --force to overwrite it")
+    if args.output.exists() and args.output.samefile(args.source):
+        raise SoraError(f"output {args.output} is what it is made from; choose another name")
+    check_free(args.output, force=args.force)
     check_folder(args.output.parent)
 
 

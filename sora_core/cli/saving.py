@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .hints import hint
 from .judging import Judged
+from .marks import certificate_of, check_marks, switches_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..provenance.delivery import Delivered, Order
+    from ..provenance.manifest.generation import CameoUse
     from ..provenance.manifest.story import Act, Ingredient
     from ..provenance.marking.layers import Layers
 
@@ -34,7 +36,7 @@ class Making:
     prompt: str = ""
     seed: int | None = None
     model: tuple[str, str] = ("", "")
-    cameos: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    cameos: Sequence[CameoUse] = ()
 
 
 def layers_of(args: argparse.Namespace, *, cameo: bool = False) -> Layers:
@@ -47,22 +49,17 @@ def layers_of(args: argparse.Namespace, *, cameo: bool = False) -> Layers:
         SoraError: options that contradict one another, a text without letters for it, or a logo that cannot be read.
     """
     from ..provenance.marking.layers import NO_MARKS, TEXT, Layers
-    from .marks import check_marks
 
     check_marks(args, cameo=cameo)
     if args.no_mark:
         return NO_MARKS
-    asked = args.badge is not None or args.logo is not None
     if args.badge:
         from ..provenance.marking.badge_lettering import check_text
 
         # before anything is made, and not when the first frame is painted
         check_text(args.badge, logo=args.logo is not None)
     return Layers(
-        invisible=not args.no_invisible,
-        manifest=not args.no_manifest,
-        visible=asked or (cameo and not args.no_badge),
-        badge_due=cameo,
+        **switches_of(args, cameo=cameo),
         text=args.badge or TEXT,
         logo=None if args.logo is None else _logo(args.logo),
         scale=args.scale,
@@ -73,7 +70,7 @@ def order_of(args: argparse.Namespace, layers: Layers, making: Making, judged: J
     """Return how a command's file is saved."""
     from ..provenance.delivery import Order
     from ..provenance.home import Home
-    from ..provenance.manifest.generation import CameoUse, Generation, salted
+    from ..provenance.manifest.generation import Generation, salted
     from ..provenance.manifest.story import Disclosure, Story
 
     name, model_hash = making.model
@@ -91,7 +88,7 @@ def order_of(args: argparse.Namespace, layers: Layers, making: Making, judged: J
         seed=making.seed,
         model_name=name,
         model_sha256=model_hash,
-        cameos=tuple(CameoUse(**use) for use in making.cameos),
+        cameos=tuple(making.cameos),
     )
     story = Story(
         title=making.title,
@@ -101,8 +98,7 @@ def order_of(args: argparse.Namespace, layers: Layers, making: Making, judged: J
         disclosure=Disclosure(name=name, identifier=model_hash) if name else None,
         generation=generation,
     )
-    certificate = None if args.certificate is None else (args.certificate, args.private_key)
-    return Order(layers=layers, story=story, home=Home.default(), certificate=certificate)
+    return Order(layers=layers, story=story, home=Home.default(), certificate=certificate_of(args))
 
 
 def ingredients_of(opened: Sequence[Path], inputs: Sequence[Path]) -> list[Ingredient]:

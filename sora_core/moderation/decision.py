@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -68,6 +69,11 @@ class Decision:
     def record(self) -> dict[str, Any]:
         """Return what is logged: no messages and no places, for those could tell what was written."""
         return {name: value for name, value in asdict(self).items() if name not in {"messages", "marks"}}
+
+
+def strictest_of(decisions: Sequence[Decision]) -> Decision:
+    """Return the strictest of some decisions, the first of equals."""
+    return max(decisions, key=lambda one: ACTIONS.index(one.action))
 
 
 def strictest(actions: list[Action]) -> Action:

@@ -13,6 +13,9 @@ from ..editing.lease import locked
 from ..errors import SoraError
 from .decision import Decision
 
+FOLDER = "decisions"
+"""Where the log usually lies, in the private folder."""
+
 PREFIX, SUFFIX = "decisions-", ".jsonl"
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 

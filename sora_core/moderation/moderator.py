@@ -27,6 +27,8 @@ from .verdict import Verdict
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..editing.film import Film
+
 FRAME_STAGES, SOUND_STAGES = frozenset({"frames", "input_media", "cameo"}), frozenset({"audio", "input_media", "cameo"})
 
 
@@ -92,6 +94,14 @@ class Moderator:
             stage: "audio", "input_media" or "cameo".
         """
         return self._judge(stage, SOUND_STAGES, lambda verdict: self._sound(sound_CS, sample_rate, transcript, verdict))
+
+    def film(self, film: Film) -> list[Decision]:
+        """Judge a film's picture, and its sound where it has any."""
+        decisions = [self.frames(film.frames(), fps=film.fps)]
+        sound_CS = film.sound()
+        if sound_CS is not None:
+            decisions.append(self.sound(sound_CS, sample_rate=film.sample_rate))
+        return decisions
 
     def _judge(self, stage: str, allowed: frozenset[str], work: Callable[[Verdict], None]) -> Decision:
         known = isinstance(stage, str) and stage in STAGES and stage in allowed

@@ -16,12 +16,13 @@ from ..atomic import replacing, sweep
 from ..checkpoint.metadata import file_hash
 from ..media.encoder import MP4, Encoding
 from ..media.told_factor import SCALE_TAG, told_factor
-from .home import Home, given_passphrase
+from .home import Home
 from .manifest.formats import BESIDE, EMBEDDED, sidecar_of
 from .manifest.labels import PARENT
 from .manifest.sign import sign
 from .manifest.story import MarkClaim, Story
 from .marking.layers import Layers
+from .marking.mark_id import fresh_id, short_id
 from .remember import remember
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from .marking.marked import Carried, MarkedFilm
 
 MARKS_KEY = "marks"
-ID_BITS = 64
 STILL = ".png"
 
 NO_EXTRA = 'no manifest was signed, for the extra is missing: pip install "sora-nodes[provenance]" brings it'
@@ -168,22 +168,19 @@ def marking_of(stream: FilmStream, layers: Layers, home: Home) -> MarkedFilm:
     from .marking.marked import MarkedFilm
 
     secret = home.secret(MARKS_KEY)
-    return MarkedFilm(stream=stream, layers=layers, secret=secret, mark_id=secrets.randbits(ID_BITS))
+    return MarkedFilm(stream=stream, layers=layers, secret=secret, mark_id=fresh_id())
 
 
 def _signer(order: Order) -> tuple[Identity | None, tuple[str, ...]]:
     """Return who signs, and what to say where nobody does; made first, so that a wrong certificate costs no clip."""
     if not order.layers.manifest:
         return None, ()
-    from .manifest.identity import local_identity
     from .manifest.native import has_manifests
-    from .manifest.own_certificate import own_identity
+    from .manifest.signer import signer_of
 
     if not has_manifests():
         return None, (NO_EXTRA,)
-    if order.certificate is not None:
-        return own_identity(*order.certificate, passphrase=given_passphrase()), ()
-    return local_identity(order.home), ()
+    return signer_of(order.home, order.certificate), ()
 
 
 def _marking(stream: FilmStream, order: Order) -> MarkedFilm | None:
@@ -251,7 +248,7 @@ def _story(order: Order, carried: Carried | None, seconds: float) -> tuple[Story
     if carried is not None and carried.invisible:
         marks.append(MarkClaim(layer="invisible", mark_id=carried.mark_id, start_s=0.0, stop_s=seconds))
     if carried is not None and carried.audio:
-        marks.append(MarkClaim(layer="audio", mark_id=carried.mark_id >> 32, start_s=0.0, stop_s=seconds))
+        marks.append(MarkClaim(layer="audio", mark_id=short_id(carried.mark_id), start_s=0.0, stop_s=seconds))
     named, notes = [], []
     for one in story.ingredients:
         if one.path.suffix.lower() in {**EMBEDDED, **BESIDE}:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .home import Home
+from .marking.mark_id import short_id
 
 if TYPE_CHECKING:
     from .marking.marked import MarkedFilm
@@ -24,7 +25,6 @@ def remember(home: Home, marking: MarkedFilm, *, title: str, file_hash: str = ""
         SoraError: the index cannot be written.
     """
     from .fingerprint.index import Entry, Index
-    from .marking.marked import short_id
 
     carried, passed = marking.carried(), marking.passed
     assert passed is not None, "the film was read to its end"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...errors import SoraError
+from ..marking.mark_id import ID_BITS, SHORT_ID_BITS, short_id
 
-MARK_BITS, SHORT_BITS = 64, 32
 TEXT_CHARS = 200
 LAYERS_BYTES = 4096
 HASH_BYTES = 16 << 20
@@ -45,10 +45,10 @@ class Entry:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be kept, and tidy the texts."""
-        if not 0 <= self.mark_id < 1 << MARK_BITS:
-            raise SoraError(f"the mark's id {self.mark_id} must have {MARK_BITS} bits")
-        if self.short_id != self.mark_id >> (MARK_BITS - SHORT_BITS):
-            raise SoraError(f"the short id {self.short_id} must be the upper {SHORT_BITS} bits of the mark's id")
+        if not 0 <= self.mark_id < 1 << ID_BITS:
+            raise SoraError(f"the mark's id {self.mark_id} must have {ID_BITS} bits")
+        if self.short_id != short_id(self.mark_id):
+            raise SoraError(f"the short id {self.short_id} must be the upper {SHORT_ID_BITS} bits of the mark's id")
         if not (math.isfinite(self.created_s) and self.created_s >= 0):
             raise SoraError(f"a clip cannot be made at {self.created_s}; give seconds since 1970")
         if not _HEX.fullmatch(self.manifest_hash):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import SoraError
-from .entry import MARK_BITS, Entry
+from ..marking.mark_id import ID_BITS
+from .entry import Entry
 from .match import Match
 from .picture import CELLS_PER_S, PictureHash
 from .scan import Shelf, packed_words
@@ -131,7 +132,7 @@ class Index:
         Raises:
             SoraError: the index cannot be read.
         """
-        if not 0 <= mark_id < 1 << MARK_BITS:
+        if not 0 <= mark_id < 1 << ID_BITS:
             return None
         found = self._entries("WHERE mark_id = ?", (_key(mark_id),))
         return found[0] if found else None
@@ -199,7 +200,7 @@ class Index:
 
 def _key(mark_id: int) -> bytes:
     """Return the id as bytes: SQLite's whole numbers end at 63 bits."""
-    return mark_id.to_bytes(MARK_BITS // 8, "big")
+    return mark_id.to_bytes(ID_BITS // 8, "big")
 
 
 def _entry(row: Sequence[object]) -> Entry:

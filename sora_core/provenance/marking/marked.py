@@ -22,13 +22,6 @@ from .video import VideoMarker
 if TYPE_CHECKING:
     from .badge import Badge
 
-SHORT_ID_BITS = 32
-
-
-def short_id(mark_id: int) -> int:
-    """Return the half of an id that a sound carries."""
-    return mark_id >> SHORT_ID_BITS
-
 
 @dataclass(frozen=True, kw_only=True)
 class Passed:

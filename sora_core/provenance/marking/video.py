@@ -17,12 +17,13 @@ from torch import Tensor
 from ...errors import SoraError
 from .field import code
 from .field.geometry import Geometry
-from .field.keys import ID_BITS, number
+from .field.keys import number
 from .field.masking import Masking
 from .field.pattern import CELLS, FIELDS, LOOKS, field_signs, on_frame, patches
 from .field.reader import Decoded, decode_view, still_scores
 from .field.search import Found, find_bent, find_upright, ranked, refine
 from .field.seen import Seen, Stills
+from .mark_id import ID_BITS
 from .reading import SecondReading, State
 
 SECRET_BYTES = 32

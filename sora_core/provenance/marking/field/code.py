@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .keys import ID_BITS
+from ..mark_id import ID_BITS
 
 MEMORY = 10
 GENERATORS = (0o2327, 0o2353, 0o2671, 0o3175)

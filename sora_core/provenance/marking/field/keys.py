@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 LABEL = b"sora video mark 1"
-ID_BITS = 64
 
 
 def digest(secret: bytes, *parts: str | int) -> bytes:
