@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from .marking.mark_id import short_id
 from .marking.reading import SecondReading, State
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ class Found:
 
     state: of it. mark_id: what it says, None where it says nothing sure. seconds: stretch by stretch.
     bent: whether it lies cropped, rotated or stretched, so that looks as a whole cannot be compared.
+    older: whether the id is that of a clip which this one was made from, as its own manifest says: see `of_its_own`.
     """
 
     state: State = "absent"
     mark_id: int | None = None
     seconds: Sequence[SecondReading] = ()
     bent: bool = False
+    older: bool = False
 
     @property
     def missing(self) -> list[SecondReading]:
@@ -73,6 +76,21 @@ class Judgement:
 
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+
+def of_its_own(found: Found, manifest: ManifestReading | None) -> Found:
+    """Return a mark with a clip's own two marks told apart.
+
+    What extends a marked clip keeps its frames and its sound, which then carry both marks, and the reader tells the
+    clearer one: no hole where it ends. A stranger's word is not enough for that: whoever copies a mark could name its
+    clip as what theirs was made from.
+    """
+    if manifest is None or manifest.state != "trusted":
+        return found
+    older = {*manifest.older_ids, *map(short_id, manifest.older_ids)}
+    if found.mark_id in (None, manifest.video_id, manifest.sound_id) or found.mark_id not in older:
+        return found
+    return replace(found, state="present", seconds=(), older=True)
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -122,6 +140,8 @@ def _picture(evidence: Evidence, judged: Judgement) -> None:
         return
     if found.state == "absent" and own:
         judged.broken.append("the manifest names a mark in the picture, and there is none")
+    elif found.older:
+        judged.notes.append(f"the picture shows the mark of a clip that it was made from, {found.mark_id:016x}")
     elif found.mark_id is not None and found.mark_id != claimed:
         judged.broken.append(f"the picture carries the id {found.mark_id:016x} and its manifest names {claimed:016x}")
     elif found.state == "absent":
@@ -133,12 +153,15 @@ def _sound(evidence: Evidence, judged: Judgement) -> None:
     for one in found.missing:
         judged.broken.append(f"the sound lacks its mark from {one.start_s:.1f} to {one.stop_s:.1f} s")
     picture_id = evidence.picture.mark_id
-    if found.mark_id is not None and picture_id is not None and picture_id >> 32 != found.mark_id:
+    of_one = evidence.picture.older == found.older
+    if of_one and found.mark_id is not None and picture_id is not None and short_id(picture_id) != found.mark_id:
         judged.broken.append(
             f"the sound carries the id {found.mark_id:08x} of another clip than the picture, {picture_id:016x}"
         )
     claimed = manifest.sound_id if manifest is not None and manifest.state == "trusted" else None
-    if claimed is not None and found.mark_id is not None and found.mark_id != claimed:
+    if found.older:
+        judged.notes.append(f"the sound holds the mark of a clip that it was made from, {found.mark_id:08x}")
+    elif claimed is not None and found.mark_id is not None and found.mark_id != claimed:
         judged.broken.append(f"the sound carries the id {found.mark_id:08x} and its manifest names {claimed:08x}")
     if found.state != "absent" or entry is None or not entry.layers.get("audio"):
         return

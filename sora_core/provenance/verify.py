@@ -9,11 +9,12 @@ it. Each of the three layers is checked against the two others (our decision).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SoraError
-from .cross_check import Evidence, Found, judge
+from .cross_check import Evidence, Found, judge, of_its_own
 from .delivery import MARKS_KEY
 from .home import Home
 from .marking.layers import TEXT
@@ -21,10 +22,12 @@ from .remember import INDEX_NAME
 from .verdict import Verdict
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..media.film_file import FileFilm
     from .fingerprint.index import Entry, Index
-    from .fingerprint.picture import PictureHash
-    from .fingerprint.sound import SoundHash
+    from .fingerprint.picture import PictureHasher
+    from .fingerprint.sound import SoundHasher
     from .manifest.reading import IngredientReading, ManifestReading
 
 LONGEST_SOUND_S, MOST_SAMPLES = 600, 6_000_000
@@ -116,32 +119,30 @@ def _read_sound_file(path: Path, home: Home, manifest: ManifestReading | None) -
         if picture_of(container) is not None or sound_of(container) is None:
             return None
     from ..media.sound_file import read_track
-    from .marking.sound import read_sound_mark
 
     track = read_track(path)
-    sound_CS = track.sound()
-    assert sound_CS is not None, "it holds sound"
-    read = read_sound_mark(sound_CS, sample_rate=track.sample_rate, secret=home.secret(MARKS_KEY))
-    found = Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
+    found = _heard(track.sound(), track.sample_rate, home.secret(MARKS_KEY))
     return Evidence(manifest=manifest, picture=Found(), sound=found, badge=Found(), has_sound=True)
 
 
 def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_text: str) -> Evidence:
     """Read the marks, and what the index knows of the clip."""
     from .fingerprint.index import Index
-    from .fingerprint.picture import PictureHash
-    from .fingerprint.sound import SoundHash
+    from .fingerprint.picture import PictureHash, PictureHasher
+    from .fingerprint.sound import SoundHash, SoundHasher
     from .marking.badge_reader import read_badge
     from .marking.video import read_video_mark
 
     secret = home.secret(MARKS_KEY)
-    seen = read_video_mark(film.frames(), fps=film.fps, secret=secret)
+    picture_hasher = PictureHasher(film.width, film.height, film.fps)
+    sound_hasher = SoundHasher(film.sample_rate) if film.channels else None
+    seen = read_video_mark(_hashed(film, picture_hasher, sound_hasher), fps=film.fps, secret=secret)
     bent = not seen.geometry.upright
-    picture = Found(state=seen.state, mark_id=seen.mark_id, seconds=seen.seconds, bent=bent)
-    sound = _read_sound(film, secret)
-    looks, sounds = _hashes(film)
+    picture = of_its_own(Found(state=seen.state, mark_id=seen.mark_id, seconds=seen.seconds, bent=bent), manifest)
+    sound = of_its_own(_read_sound(film, secret), manifest)
+    looks, sounds = picture_hasher.finish(), None if sound_hasher is None else sound_hasher.finish()
     index = Index(home.file(INDEX_NAME))
-    entry = _named(index, picture, sound)
+    entry = _named(index, picture, sound, manifest)
     by_looks = entry is None
     if entry is None:
         entry = next((found.entry for found in index.find(looks, sounds, 1) if found.same), None)
@@ -170,30 +171,33 @@ def _read(film: FileFilm, home: Home, manifest: ManifestReading | None, badge_te
 def _read_sound(film: FileFilm, secret: bytes) -> Found:
     if not film.channels:
         return Found()
-    from .marking.sound import read_sound_mark
-
     seconds = min(LONGEST_SOUND_S, round(film.num_frames / film.fps) + 1)
     sound_CS = film.sound(0, min(MOST_SAMPLES // film.channels, seconds * film.sample_rate))
-    assert sound_CS is not None
-    read = read_sound_mark(sound_CS, sample_rate=film.sample_rate, secret=secret)
+    return _heard(sound_CS, film.sample_rate, secret)
+
+
+def _heard(sound_CS: Tensor | None, sample_rate: int, secret: bytes) -> Found:
+    from .marking.sound import read_sound_mark
+
+    assert sound_CS is not None, "the file has sound"
+    read = read_sound_mark(sound_CS, sample_rate=sample_rate, secret=secret)
     return Found(state=read.state, mark_id=read.short_id, seconds=read.seconds)
 
 
-def _hashes(film: FileFilm) -> tuple[PictureHash, SoundHash | None]:
+def _hashed(film: FileFilm, picture: PictureHasher, sound: SoundHasher | None) -> Iterator[Tensor]:
+    """Yield a film's frames, hashed with their sound as they pass: a film is decoded once for hash and mark."""
     from ..editing.film_stream import stream_from
-    from .fingerprint.picture import PictureHasher
-    from .fingerprint.sound import SoundHasher
 
-    picture = PictureHasher(film.width, film.height, film.fps)
-    sound = SoundHasher(film.sample_rate) if film.channels else None
     for piece in stream_from(film).pieces:
         picture.see(piece.frames)
         if sound is not None and piece.sound is not None:
             sound.see(piece.sound)
-    return picture.finish(), None if sound is None else sound.finish()
+        yield piece.frames
 
 
-def _named(index: Index, picture: Found, sound: Found) -> Entry | None:
+def _named(index: Index, picture: Found, sound: Found, manifest: ManifestReading | None) -> Entry | None:
+    if picture.older and manifest is not None and manifest.video_id is not None:
+        return index.by_mark(manifest.video_id)
     if picture.mark_id is not None:
         return index.by_mark(picture.mark_id)
     if sound.mark_id is not None:

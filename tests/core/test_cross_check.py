@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sora_core.provenance.cross_check import Evidence, Found, judge
+from sora_core.provenance.cross_check import Evidence, Found, judge, of_its_own
 from sora_core.provenance.manifest.reading import IngredientReading, ManifestReading, SignerReading
 from sora_core.provenance.manifest.story import MarkClaim
 from sora_core.provenance.marking.reading import SecondReading
@@ -169,3 +169,38 @@ def test_an_id_that_the_index_does_not_know():
 def test_without_the_extra_it_is_said():
     assert "without the extra" in notes(manifest=None)
     assert not broken(manifest=None)
+
+
+def made_from(*ids: int, state: str = "trusted") -> ManifestReading:
+    ingredients: tuple[IngredientReading, ...] = ()
+    for one in ids:
+        marks = (MarkClaim(layer="invisible", mark_id=one, start_s=0, stop_s=2),)
+        older = IngredientReading(
+            title="older", relationship="parentOf", state="trusted", marks=marks, ingredients=ingredients
+        )
+        ingredients = (older,)
+    return claims(state=state, ingredients=ingredients)
+
+
+@pytest.mark.parametrize("ids", [(OTHER,), (OTHER, 5)])
+def test_the_mark_of_what_it_was_made_from_is_no_other_clips(ids):
+    manifest = made_from(*ids)
+    picture = of_its_own(Found(state="partial", mark_id=OTHER, seconds=GAP), manifest)
+    assert (picture.state, picture.missing, picture.older) == ("present", [], True)
+    assert broken(manifest=manifest, picture=picture) == ""
+    assert f"made from, {OTHER:016x}" in notes(manifest=manifest, picture=picture)
+    sound = of_its_own(Found(state="present", mark_id=OTHER >> 32), manifest)
+    assert broken(manifest=manifest, picture=picture, sound=sound) == ""
+    assert broken(manifest=manifest, sound=sound) == ""
+
+
+def test_only_the_own_signer_may_say_what_a_mark_was_made_from():
+    for manifest in (made_from(OTHER, state="intact"), claims(), NONE, None):
+        found = of_its_own(Found(state="present", mark_id=OTHER), manifest)
+        assert not found.older
+    assert "its manifest names" in broken(manifest=made_from(OTHER, state="intact"), picture=found)
+
+
+def test_its_own_mark_is_taken_as_it_is():
+    found = Found(state="partial", mark_id=ID, seconds=GAP)
+    assert of_its_own(found, made_from(OTHER, ID)) == found

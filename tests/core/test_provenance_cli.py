@@ -317,7 +317,7 @@ def test_three_generations_are_told(sora, verified, home):
     two = one["ingredients"][0]
     assert (two["title"], two["state"], two["actions"][0]) == ("first.mp4", "trusted", "c2pa.created")
     assert two["ingredients"] == []
-    assert not told["broken"]
+    assert not told["broken"], told["reasons"]
     marks = [manifest(name, home).video_id for name in ("first.mp4", "second.mp4", "third.mp4")]
     assert len(set(marks)) == 3
 

@@ -94,6 +94,12 @@ class ManifestReading:
         return next((mark.mark_id for mark in self.marks if mark.layer == "audio"), None)
 
     @property
+    def older_ids(self) -> frozenset[int]:
+        """The 64-bit ids of the pictures that it was made from, however deep: what is extended keeps their marks."""
+        marks = (mark for one in walk(self.ingredients) for mark in one.marks)
+        return frozenset(mark.mark_id for mark in marks if mark.layer == "invisible")
+
+    @property
     def broken_ingredients(self) -> tuple[IngredientReading, ...]:
         """Those that were changed after they had been signed, however deep: the file's own state does not tell."""
         return tuple(one for one in walk(self.ingredients) if one.state in ("broken", "unreadable"))
