@@ -10,7 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..types import SAMPLE_RATE, SAMPLES_PER_LATENT
+from ..types import SAMPLE_RATE, SAMPLES_PER_LATENT, ClipFormat, frames_on_grid
+from ..world.render import render_sound
+from ..world.sample import sample_attributes
 from ..world.sound import FULL_SPEED, PITCH, PITCH_OF_RADIUS, impacts
 from ..world.spec import LEVELS, SIZES
 
@@ -68,6 +70,19 @@ def world_impacts(count: int, samples: int, generator: torch.Generator, level: i
     return Sounds(audio=audio_BS, contacts=contacts)
 
 
+def world_sounds(count: int, samples: int, generator: torch.Generator, level: int = max(LEVELS)) -> Tensor:
+    """Return ``[B, S]``: all that is heard in clips of one level of the world, from anywhere within their motions.
+
+    Engines, birds and weather lie under the impacts. Most clips of level 1 are silent.
+    """
+    fps = ClipFormat().fps
+    fmt = ClipFormat(frames=frames_on_grid(math.ceil(samples / SAMPLE_RATE * fps) + 1), fps=fps)
+    shown = [sample_attributes(LEVELS[level], generator) for _ in range(count)]
+    seeds = torch.randint(1 << 30, 1 << 31, (count,), generator=generator).tolist()
+    starts = _uniform(generator, 0.0, 3.0, count).tolist()
+    return render_sound(shown, seeds, fmt, starts=starts)[:, :samples]
+
+
 def free_impacts(count: int, samples: int, generator: torch.Generator) -> Tensor:
     """Return ``[B, S]``: struck resonators of any pitch, partials, decay and click, each clip another one."""
     times_B6, speed_B6 = _impact_times(count, samples, generator)
@@ -121,12 +136,15 @@ def draw_sounds(
 ) -> Tensor:
     """Return a training batch ``[B, S]``, float32 in [-1, 1].
 
-    70 % the impacts of this level of the world; of the rest, free impacts, textures, both at once,
-    and digital silence (5 % of all).
+    70 % the impacts of this level of the world, half of them with all that is heard beside them where the level has
+    more than impacts; of the rest, free impacts, textures, both at once, and digital silence (5 % of all).
     Every clip gets a gain of its own between -14 and +1 dB, half of them none.
     """
     kind_B1 = torch.rand(count, 1, generator=generator)
     world_BS = world_impacts(count, samples, generator, level).audio
+    if level > 1:
+        half = count // 2
+        world_BS[:half] = world_sounds(half, samples, generator, level)
     other = int((kind_B1 >= 0.70).sum())
     audio_BS = world_BS.clone()
     if other:

@@ -23,7 +23,7 @@ from ..config import Config
 from ..errors import SoraError
 from ..types import SAMPLE_RATE
 from .audio_loss import AudioLoss, onset_errors_ms, snr_db, spectra_loss, spectral_convergence
-from .audio_sounds import draw_sounds, world_impacts
+from .audio_sounds import draw_sounds, world_impacts, world_sounds
 from .ema import EMA
 from .log import RunLog
 from .optim import MuonAdamW
@@ -148,7 +148,7 @@ class AudioTrainer:
                 if self.elapsed - measured >= self.training.measure_every:
                     measured = self.elapsed
                     with self.ema.swapped():
-                        figures = measure(self.model)
+                        figures = measure(self.model, level=self.training.level)
                     self._log({**{name: float(value.detach()) for name, value in parts.items()}, **figures})
                 if self.elapsed - saved >= self.training.save_every:
                     saved = self.elapsed
@@ -158,9 +158,9 @@ class AudioTrainer:
             self.save()
         with self.ema.swapped():
             if not self.training.decoder_only:
-                measure_latents(self.model)
+                measure_latents(self.model, level=self.training.level)
             save_audio_vae(self.folder / "audio_vae.safetensors", self.model, self._record())
-            figures = measure(self.model)
+            figures = measure(self.model, level=self.training.level)
         self._log(figures)
         return figures
 
@@ -250,6 +250,7 @@ def measure(model: AudioVAE, clips: int = 32, seed: int = 991, level: int = 1) -
 
     ``snr_db`` and ``convergence`` are means over clips, ``onset_ms`` the median over contacts, ``onset_true_ms`` the
     same for the true sound (the detector's own floor), ``silence`` the peak that digital silence decodes to.
+    ``all_convergence`` is the mean over clips of the world in which anything is heard, noise of weather included.
     """
     device = model.latent_mean.device
     sounds = world_impacts(clips, 33280, torch.Generator().manual_seed(seed), level)
@@ -260,10 +261,14 @@ def measure(model: AudioVAE, clips: int = 32, seed: int = 991, level: int = 1) -
     ratio_B = snr_db(heard_BS, true_BS)
     errors = onset_errors_ms(heard_BS, contacts)
     silence = model.decode(model.encode(torch.zeros(1, SAMPLE_RATE, device=device)))
+    every_BS = world_sounds(clips, 33280, torch.Generator().manual_seed(seed), level)
+    every_BS = every_BS[every_BS.square().mean(1) > 1e-7]
+    again_BS = model.decode(model.encode(every_BS.to(device))).cpu()[:, : every_BS.shape[1]]
     return {
         "snr_db": float(ratio_B.mean()),
         "snr_db_worst": float(ratio_B.min()),
         "convergence": float(spectral_convergence(heard_BS, true_BS).mean()),
+        "all_convergence": float(spectral_convergence(again_BS, every_BS).mean()),
         "onset_ms": float(errors.median()),
         "onset_true_ms": float(onset_errors_ms(true_BS, contacts).median()),
         "onset_within_4ms": float((errors <= 4.0).float().mean()),
@@ -273,13 +278,19 @@ def measure(model: AudioVAE, clips: int = 32, seed: int = 991, level: int = 1) -
 
 @torch.no_grad()
 def measure_latents(model: AudioVAE, clips: int = 256, seed: int = 992, level: int = 1) -> None:
-    """Measure each latent channel's mean and standard deviation on world impacts and keep them in the model."""
+    """Measure each latent channel's mean and standard deviation and keep them in the model.
+
+    They are those of world impacts, and above level 1 half of them of all that the world lets hear.
+    """
     generator = torch.Generator().manual_seed(seed)
     device = model.latent_mean.device
-    means = [
-        model.encoder(world_impacts(16, 33280, generator, level).audio.to(device), StreamCache(final=True))[0]
-        for _ in range(-(-clips // 16))
-    ]
+    means = []
+    for step in range(-(-clips // 16)):
+        whole = level > 1 and step % 2
+        sound_BS = (
+            world_sounds(16, 33280, generator, level) if whole else world_impacts(16, 33280, generator, level).audio
+        )
+        means.append(model.encoder(sound_BS.to(device), StreamCache(final=True))[0])
     every_NC = torch.cat(means).flatten(0, 1).double()
     model.latent_mean.copy_(every_NC.mean(0))
     model.latent_std.copy_(every_NC.std(0).clamp(min=1e-4))

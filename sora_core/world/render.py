@@ -92,6 +92,32 @@ def render(
     return parts[0] if len(parts) == 1 else join(parts)
 
 
+def render_sound(
+    attributes: Sequence[Attributes],
+    seeds: Sequence[int],
+    fmt: ClipFormat | None = None,
+    device: torch.device | str = "cpu",
+    *,
+    starts: Sequence[float] = (),
+) -> Tensor:
+    """Render what is heard in the clips that `render` makes of the same arguments, without their picture.
+
+    Returns:
+        float32 ``[B, S]`` in [-1, 1], 16 kHz.
+    """
+    fmt, shown, begun = fmt or ClipFormat(), list(attributes), list(starts) or [0.0] * len(seeds)
+    dice = Dice(seeds, device)
+    body = bodies(shown, dice, fmt.width / fmt.height)
+    path = move(shown, body, dice, _times(fmt, begun, device))
+    return _sound(shown, body, dice, path, samples=fmt.samples, starts=begun)
+
+
+def _times(fmt: ClipFormat, starts: Sequence[float], device: torch.device | str) -> Tensor:
+    """Return the seconds of each clip's frames ``[B, F]``."""
+    start_B1 = torch.tensor(starts, device=device)[:, None]
+    return start_B1 + torch.arange(fmt.frames, device=device, dtype=torch.float32) / fmt.fps
+
+
 def join(parts: Sequence[WorldBatch]) -> WorldBatch:
     """Return the clips of all parts as one batch."""
     return WorldBatch(
@@ -120,8 +146,7 @@ def _render(
     dice = Dice(seeds, device)
     aspect = fmt.width / fmt.height
     body = bodies(shown, dice, aspect)
-    start_B1 = torch.tensor(starts, device=device)[:, None]
-    time_BF = start_B1 + torch.arange(fmt.frames, device=device, dtype=torch.float32) / fmt.fps
+    time_BF = _times(fmt, starts, device)
     path = move(shown, body, dice, time_BF)
     x_BFN = path.x[..., None]
     if path.other is not None:
@@ -129,7 +154,7 @@ def _render(
         x_BFN = torch.stack([path.x, torch.where(pairs, path.other[..., 0], path.x)], -1)
     camera = camera_path([a.camera for a in shown], dice, x_BFN=x_BFN, radius_B=body.radius, time_BF=time_BF, fmt=fmt)
     painted = _paint(shown, body, dice, path=path, camera=camera, time_BF=time_BF, fmt=fmt)
-    heard = path.contact_time - start_B1
+    heard = path.contact_time - torch.tensor(starts, device=device)[:, None]
     return WorldBatch(
         frames=(painted.picture * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2),
         audio=_sound(shown, body, dice, path, samples=fmt.samples, starts=starts),
@@ -197,4 +222,4 @@ def _paint(
     return _Painted(picture, mask, other_mask * (1 - mask) if "collide" in motions else other_mask, other_radius)
 
 
-__all__ = ["RIM", "WorldBatch", "render"]
+__all__ = ["RIM", "WorldBatch", "render", "render_sound"]

@@ -10,7 +10,7 @@ from sora_core.audio_vae.config import base, tiny
 from sora_core.audio_vae.layers import OverlapAdd, Spectrum
 from sora_core.errors import SoraError
 from sora_core.training.audio_loss import AudioLoss, onset_errors_ms, onsets, snr_db
-from sora_core.training.audio_sounds import draw_sounds, free_impacts, textures, world_impacts
+from sora_core.training.audio_sounds import draw_sounds, free_impacts, textures, world_impacts, world_sounds
 from sora_core.training.audio_vae import AudioTrainer, AudioTraining, initialise, load_audio_vae, measure
 
 
@@ -124,6 +124,14 @@ def test_sounds_repeat_by_seed_and_stay_in_range():
     for sound in (first, free_impacts(4, 4800, torch.Generator()), textures(4, 4800, torch.Generator())):
         assert torch.isfinite(sound).all()
         assert sound.abs().max() <= 1.0
+
+
+def test_the_whole_world_is_heard_by_more_than_its_impacts():
+    drawn = [world_sounds(24, 6400, torch.Generator().manual_seed(5), level) for level in (1, 3)]
+    # at level 1 an actor that strikes nothing is silent; engines and weather seldom are
+    silent = [int((sounds.square().mean(1) < 1e-9).sum()) for sounds in drawn]
+    assert silent[0] > silent[1] + 4
+    assert all(sounds.shape == (24, 6400) for sounds in drawn)
 
 
 def test_onsets_are_found_and_a_shift_is_measured():

@@ -21,7 +21,7 @@ from sora_core.world.captions import LENGTHS, caption
 from sora_core.world.cuts import splice
 from sora_core.world.dice import Dice
 from sora_core.world.physics import Path as Motion
-from sora_core.world.render import WorldBatch, join, render
+from sora_core.world.render import WorldBatch, join, render, render_sound
 from sora_core.world.sample import sample_attributes
 from sora_core.world.shapes import SHAPES
 from sora_core.world.spec import (
@@ -478,6 +478,14 @@ def test_every_value_is_drawn() -> None:
 
 
 # windows and cuts
+
+
+def test_the_sound_alone_is_that_of_the_clip():
+    level, starts = LEVELS[3], [0.25 * i for i in range(8)]
+    clips = [sample_attributes(level, torch.Generator().manual_seed(seed)) for seed in range(8)]
+    batch = render(clips, range(8), SMALL, starts=starts)
+    assert bool((batch.audio.abs().amax(1) > 0).any())
+    assert torch.equal(render_sound(clips, range(8), SMALL, starts=starts), batch.audio)
 
 
 @pytest.mark.parametrize("level", [1, 2])
