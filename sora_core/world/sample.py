@@ -7,12 +7,18 @@ from dataclasses import replace
 
 import torch
 
-from .spec import COLOURS, DIRECTED, DIRECTIONS, SIZES, Attributes, Level, held_out
+from .spec import CALM, COLOURS, DIRECTED, DIRECTIONS, SIZES, Attributes, Level, held_out
 
 
 def choose(options: Sequence[str], generator: torch.Generator) -> str:
     """Return one of ``options``, each as likely."""
     return options[int(torch.randint(len(options), (), generator=generator))]
+
+
+def choose_calm(options: Sequence[str], generator: torch.Generator) -> str:
+    """Return the first of ``options`` with a chance of `CALM`, otherwise one of the others, each as likely."""
+    calm = len(options) == 1 or bool(torch.rand((), generator=generator) < CALM)
+    return choose(options[:1] if calm else options[1:], generator)
 
 
 def sample_attributes(level: Level, generator: torch.Generator, split: str = "train") -> Attributes:
@@ -25,7 +31,7 @@ def sample_attributes(level: Level, generator: torch.Generator, split: str = "tr
             first actor, whose attributes are measured), ``any`` draws all.
 
     Returns:
-        Attributes, uniform over the values of the level and the split.
+        Attributes, uniform over the values of the level and the split, but for camera and weather: see `CALM`.
     """
     while True:
         motion = choose(level.motions, generator)
@@ -37,9 +43,9 @@ def sample_attributes(level: Level, generator: torch.Generator, split: str = "tr
             motion=motion,
             direction=choose(DIRECTIONS, generator) if directed else "",
             scene=choose(level.scenes, generator),
-            camera=choose(level.cameras, generator),
+            camera=choose_calm(level.cameras, generator),
             material=choose(level.materials, generator),
-            weather=choose(level.weathers, generator),
+            weather=choose_calm(level.weathers, generator),
             other=(choose(tuple(COLOURS), generator), choose(level.objects, generator)) if motion == "collide" else (),
         )
         if _belongs(drawn, split):

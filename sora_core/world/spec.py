@@ -39,6 +39,10 @@ DIRECTED = frozenset({"slide", "roll", "throw", "hop"})
 CAMERAS = ("still", "pan left", "pan right", "zoom in", "zoom out")
 WEATHERS = ("clear", "rain", "snow")
 
+CALM = 0.5
+"""Share of the clips in which the camera is still, and of those in clear weather, where a level has others too: what an
+actor does is learned first from clips in which nothing else moves (our decision)."""
+
 GRAVITY = 4.0
 """Frame heights per second squared: 256 px/s^2 at a height of 64 px. Ours: three arcs fit into two seconds."""
 
