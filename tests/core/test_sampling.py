@@ -177,18 +177,32 @@ def inner_schedule(steps: int) -> Schedule:
     return Schedule(*(tuple(1 / (1 + math.exp(ratio + offset)) for ratio in ratios) for offset in (0.0, 0.3)))
 
 
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2), ("dpmpp_2m", 2)])
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2), ("dpmpp_2m", 2), ("unipc", 3)])
 def test_order_of_convergence(solver, order):
     coarse, fine = (largest_errors(solver, inner_schedule(steps)) for steps in (80, 160))
     for few, many in zip(coarse, fine, strict=True):
         assert math.log2(few / many) == pytest.approx(order, abs=0.15)
 
 
-@pytest.mark.parametrize("solver", ["heun", "dpmpp_2m"])
+@pytest.mark.parametrize("solver", ["heun", "dpmpp_2m", "unipc"])
 def test_second_order_pays_over_the_whole_range(solver):
     schedule = flow_schedule(40, 2.0)
     for good, euler in zip(largest_errors(solver, schedule), largest_errors("euler", schedule), strict=True):
         assert good < euler / 3
+
+
+def test_the_highest_order_is_the_best_over_the_whole_range():
+    schedule = flow_schedule(40, 2.0)
+    errors = {solver: largest_errors(solver, schedule) for solver in ("euler", "dpmpp_2m", "unipc")}
+    for half in range(2):
+        assert errors["unipc"][half] < min(errors["euler"][half], errors["dpmpp_2m"][half])
+
+
+def test_a_level_given_twice_adds_nothing():
+    schedule = flow_schedule(6, 2.0)
+    doubled = Schedule(*((*(level for level in levels[:-1] for _ in range(2)), 0.0) for levels in schedule))
+    for once, twice in zip(largest_errors("unipc", schedule), largest_errors("unipc", doubled), strict=True):
+        assert twice < 3 * once
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
