@@ -7,9 +7,11 @@ from pathlib import Path
 from ..sora_core.checkpoint import find_checkpoint
 from ..sora_core.errors import SoraError
 from .adapters.clip import load_clip
-from .adapters.model import DTYPES, load_model
+from .adapters.model import DTYPES, SPEEDS, load_model
 from .adapters.vae import SoraAudioVAE, SoraVideoVAE
 from .host import io, model_files
+
+FULL_SPEED = next(iter(SPEEDS))
 
 
 def checkpoints() -> dict[str, Path]:
@@ -45,6 +47,13 @@ class SoraLoader(io.ComfyNode):
                     advanced=True,
                     tooltip="Type of the transformer's weights. default: what ComfyUI chooses for your device (float32 on a CPU). bfloat16 halves the memory.",
                 ),
+                io.Combo.Input(
+                    "speed",
+                    options=list(SPEEDS),
+                    default=FULL_SPEED,
+                    optional=True,
+                    tooltip="full: many steps with guidance, such as 30 at cfg 4. quick: distilled to so many steps without guidance; set the sampler to these steps, cfg 1 and euler. Only in checkpoints that hold a quick model.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="The joint audio-video transformer."),
@@ -55,16 +64,19 @@ class SoraLoader(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, checkpoint: str, dtype: str) -> io.NodeOutput:
+    def execute(cls, checkpoint: str, dtype: str, speed: str = FULL_SPEED) -> io.NodeOutput:
         """Load the file."""
         known = checkpoints()
         if checkpoint not in known:
             raise SoraError(f"checkpoint {checkpoint!r} is not there; choose one of {', '.join(known)}")
         path = known[checkpoint]
-        return io.NodeOutput(load_model(path, DTYPES[dtype]), load_clip(path), SoraVideoVAE(path), SoraAudioVAE(path))
+        if speed not in SPEEDS:
+            raise SoraError(f"speed {speed!r} is not known; choose one of {', '.join(map(repr, SPEEDS))}")
+        model = load_model(path, DTYPES[dtype], SPEEDS[speed])
+        return io.NodeOutput(model, load_clip(path), SoraVideoVAE(path), SoraAudioVAE(path))
 
     @classmethod
-    def fingerprint_inputs(cls, checkpoint: str, dtype: str) -> str:
+    def fingerprint_inputs(cls, checkpoint: str, dtype: str, speed: str = FULL_SPEED) -> str:
         """Load again when the file has changed. The host writes this into saved clips, so it names no folder."""
         path = checkpoints().get(checkpoint)
-        return f"{checkpoint} {dtype} {path.stat().st_mtime_ns if path and path.exists() else 'missing'}"
+        return f"{checkpoint} {dtype} {speed} {path.stat().st_mtime_ns if path and path.exists() else 'missing'}"

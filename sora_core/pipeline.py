@@ -22,10 +22,12 @@ from .request import Defaults, Plan, Request, resolve
 from .sampling import (
     Guidance,
     ModelDenoiser,
+    Schedule,
     StepCallback,
     TextStates,
     VelocityModel,
     draw_noise,
+    flow_schedule,
     partial_schedule,
     sample_latents,
     token_shift,
@@ -45,6 +47,7 @@ from .vocabulary import unknown_words
 if TYPE_CHECKING:
     from .audio_vae import AudioVAE
     from .checkpoint import Metadata
+    from .dit import Lora
     from .text import TextEncoder, Tokenizer
     from .video_vae import VideoVAE
 
@@ -91,6 +94,8 @@ class Pipeline:
         defaults: what a request leaves open.
         metadata: the checkpoint's account of itself, or None for models that were put together by hand.
         device: where the models are. dtype: of the transformer's inputs.
+        quick: the transformer's LoRA for few steps without guidance, or None. It is merged into a copy of the
+            transformer when a plan first asks for it, so that its steps cost what others do.
     """
 
     text: TextEncoder
@@ -102,6 +107,8 @@ class Pipeline:
     metadata: Metadata | None = None
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
+    quick: Lora | None = None
+    _merged: dict[int, VelocityModel] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def load(cls, path: Path | str | None = None, device: str = "cpu", dtype: str | None = None) -> Pipeline:
@@ -135,7 +142,45 @@ class Pipeline:
             metadata=loaded.metadata,
             device=place,
             dtype=kind,
+            quick=loaded.quick,
         )
+
+    def at_speed(self, *, quick: bool, steps: int | None = None) -> Pipeline:
+        """Return the same models with another default: the quick one, or the full one.
+
+        A request (and `resolve` with the pipeline's ``defaults``) that leaves the sampler open is then made so.
+
+        Args:
+            quick: True for the quick model without guidance, False for the full one with its guidance.
+            steps: how many; None leaves the model's own.
+
+        Raises:
+            SoraError: there is no quick model, or it was not made for so many steps.
+        """
+        defaults, said = self.defaults, self.defaults.quick
+        if not quick:
+            said = None if said is None else replace(said, default=False)
+            return replace(self, defaults=replace(defaults, quick=said, steps=steps or defaults.steps))
+        if said is None:
+            raise SoraError("this model has no quick one beside it; make one with sora train --stage distil")
+        first = steps or said.steps[0]
+        if first not in said.steps:
+            raise SoraError(f"the quick model is made for {said.words} steps, not for {first}")
+        order = (first, *(other for other in said.steps if other != first))
+        return replace(self, defaults=replace(defaults, quick=replace(said, default=True, steps=order)))
+
+    def model_for(self, plan: Plan) -> VelocityModel:
+        """Return the transformer that a plan asks for: the full one, or the quick one for its number of steps."""
+        if not plan.quick:
+            return self.dit
+        from .dit import DiT, merged
+
+        assert self.quick is not None, "a quick plan comes from a checkpoint with a quick model"
+        assert isinstance(self.dit, DiT)
+        steps = self.quick.nearest(plan.steps)
+        if steps not in self._merged:
+            self._merged[steps] = merged(self.dit, self.quick, steps)
+        return self._merged[steps]
 
     def generate(
         self, request: Request, callback: StepCallback | None = None, *, conditions: Conditions | None = None
@@ -228,10 +273,16 @@ class Pipeline:
         guidance = Guidance(video=plan.guidance, audio=plan.audio_guidance, rescale=plan.guidance_rescale)
         if negative is None and guidance.needs_null:
             negative = self.encode_prompt([""])
-        schedule = partial_schedule(plan.steps, shift, strength)
+        if plan.quick:
+            # The quick model's steps have one length each, so that a share of the schedule is a share of the steps.
+            whole = flow_schedule(plan.steps, shift)
+            run = max(1, round(plan.steps * strength))
+            schedule = Schedule(whole.video[-run - 1 :], whole.audio[-run - 1 :])
+        else:
+            schedule = partial_schedule(plan.steps, shift, strength)
         conditions = (conditions or Conditions()).scaled(*schedule.at(0))
         denoiser = ModelDenoiser(
-            model=self.dit,
+            model=self.model_for(plan),
             noise=draw_noise(seed, shape, audio=plan.samples > 0, count=variations, device=self.device),
             text=prompt,
             null=negative,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .budget import available_memory, estimate_memory, gibibytes
 from .config import Config
 from .errors import SoraError
 from .types import GRID, SAMPLE_RATE, ClipFormat, frames_on_grid, nearest_grid
 
-SOLVERS = ("euler", "heun", "dpmpp_2m")
+SOLVERS = ("euler", "heun", "dpmpp_2m", "unipc")
 
 ASPECTS: dict[str, tuple[int, int]] = {
     "9:16": (9, 16),
@@ -40,6 +41,47 @@ MAX_SEED = 2**63 - 1
 """Our own bounds: ten times what serves, and far below what would only fill the memory."""
 
 
+MAX_RANK = 1024
+
+QUICK_SOLVER = "euler"
+"""The quick model learns where a straight step must end, so that no other solver serves it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quick(Config):
+    """What a checkpoint's quick model is: its LoRA for few steps without guidance. Travels in its ``sora.quick``.
+
+    Args:
+        rank: of the LoRA.
+        steps: numbers of steps that it was made for, the default first.
+        default: whether a request that leaves the sampler open gets it.
+        training: the record of the run, plain JSON values.
+
+    Raises:
+        SoraError: a rank or a number of steps that cannot be.
+    """
+
+    rank: int
+    steps: tuple[int, ...]
+    default: bool = False
+    training: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no LoRA has."""
+        if not (_whole(self.rank) and 1 <= self.rank <= MAX_RANK):
+            raise SoraError(f"the quick model's rank {self.rank!r} must be between 1 and {MAX_RANK}")
+        sound = bool(self.steps) and all(_whole(steps) and 1 <= steps <= MAX_STEPS for steps in self.steps)
+        if not sound or len(set(self.steps)) < len(self.steps):
+            raise SoraError(
+                f"the quick model's steps {list(self.steps)} must be different numbers from 1 to {MAX_STEPS}"
+            )
+
+    @property
+    def words(self) -> str:
+        """The numbers of steps for a sentence: ``8 or 4``."""
+        return " or ".join(map(str, self.steps))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Defaults(Config):
     """What a checkpoint makes when nothing else is asked; travels in its ``sora.defaults``.
@@ -48,6 +90,8 @@ class Defaults(Config):
         width, height, frames, fps: the clip that it was trained on most.
         steps, guidance, solver: the sampler setting that measured best.
         shift: of the noise schedule; None derives it from the number of tokens.
+        quick: of its quick model, None where it has none; travels in ``sora.quick``, so that files without one stay
+            readable.
     """
 
     width: int = 64
@@ -58,11 +102,25 @@ class Defaults(Config):
     guidance: float = 4.0
     shift: float | None = None
     solver: str = "euler"
+    quick: Quick | None = None
 
     @property
     def format(self) -> ClipFormat:
         """The default clip."""
         return ClipFormat(width=self.width, height=self.height, frames=self.frames, fps=self.fps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values of every field but ``quick``."""
+        values = super().to_dict()
+        del values["quick"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Defaults:
+        """Build from ``to_dict``'s values; errors as `Config.from_dict`."""
+        if "quick" in values:
+            raise SoraError("Defaults does not know quick; update the package to load this file")
+        return super().from_dict(values | {"quick": None})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +134,9 @@ class Request:
         fps: frames per second.
         seed: variation ``i`` uses ``seed + i``.
         steps, guidance, guidance_rescale, solver, shift: the sampler. audio_guidance: None follows ``guidance``.
+        quick: True for the checkpoint's quick model (few steps, no guidance), False for the full one; None takes the
+            quick one where the checkpoint names it as its default and nothing is asked that it cannot do: guidance, a
+            negative prompt, another solver or shift, or more steps than it was made for.
         image, last_image: first and last frame; up to two ``references`` show who or what to use: a path or a uint8
             ``[H, W, 3]`` array. Opaque here.
         cues: further prompts, each with the second of the clip at which it takes over with a cut: ``(start, text)``.
@@ -100,6 +161,7 @@ class Request:
     guidance_rescale: float = 0.0
     solver: str | None = None
     shift: float | None = None
+    quick: bool | None = None
     variations: int = 1
     image: object | None = field(default=None, compare=False)
     last_image: object | None = field(default=None, compare=False)
@@ -206,6 +268,7 @@ class Plan:
         format: size on the grid, which the model makes.
         frames, samples: what is kept of it, counted from the start; ``samples`` is 0 without sound.
         steps, guidance, audio_guidance, guidance_rescale, solver, shift: as in `Request`.
+        quick: whether the quick model makes it; None where the checkpoint has none.
     """
 
     format: ClipFormat
@@ -217,6 +280,7 @@ class Plan:
     guidance_rescale: float
     solver: str
     shift: float | None
+    quick: bool | None = None
 
     @property
     def seconds(self) -> float:
@@ -225,19 +289,24 @@ class Plan:
 
 
 def resolve(request: Request, defaults: Defaults) -> Plan:
-    """Fill in the defaults and put the length on the grid.
+    """Fill in the defaults, choose between the full and the quick model, and put the length on the grid.
 
     The picture is cut to the whole frame nearest to the asked length, and the sound to the end of that frame, so that
     both end together.
 
     Raises:
-        SoraError: the clip would take more memory than there is; the sentence says how much.
+        SoraError: the clip would take more memory than there is (the sentence says how much), or the quick model is
+            asked for what it cannot do.
     """
     fps = float(request.fps or defaults.fps)
     seconds = request.seconds or defaults.frames / defaults.fps
     frames = 1 if request.still else max(1, round(seconds * fps))
     width, height = _size(request, defaults)
     fmt = ClipFormat(width=width, height=height, frames=frames_on_grid(frames), fps=fps)
+    quick = _quick(request, defaults)
+    if quick:
+        assert defaults.quick is not None
+        defaults = replace(defaults, steps=defaults.quick.steps[0], guidance=1.0, solver=QUICK_SOLVER)
     guidance = float(request.guidance if request.guidance is not None else defaults.guidance)
     plan = Plan(
         format=fmt,
@@ -249,6 +318,7 @@ def resolve(request: Request, defaults: Defaults) -> Plan:
         guidance_rescale=float(request.guidance_rescale),
         solver=request.solver or defaults.solver,
         shift=request.shift if request.shift is not None else defaults.shift,
+        quick=quick,
     )
     check_cue_starts([start for start, _ in request.cues], plan.seconds)
     _check_memory(plan, request.variations)
@@ -291,6 +361,42 @@ def size_for_aspect(aspect: str, pixels: int) -> tuple[int, int]:
     return min(((w, h) for w in columns for h in rows), key=error)
 
 
+def _quick(request: Request, defaults: Defaults) -> bool | None:
+    """Return whether the quick model serves a request; None where there is none.
+
+    Raises:
+        SoraError: it is asked for and does not.
+    """
+    if defaults.quick is None:
+        if request.quick:
+            raise SoraError(
+                "this model has no quick one beside it; leave quick away, or make one with sora train --stage distil"
+            )
+        return None
+    obstacle = _obstacle(request, defaults, defaults.quick)
+    if request.quick is None:
+        return defaults.quick.default and obstacle is None
+    if request.quick and obstacle is not None:
+        raise SoraError(f"{obstacle}; leave it away, or take the full model")
+    return request.quick
+
+
+def _obstacle(request: Request, defaults: Defaults, quick: Quick) -> str | None:
+    """Return what the quick model cannot do of a request, None if it can do all."""
+    for name, value in (("cfg", request.guidance), ("audio guidance", request.audio_guidance)):
+        if value is not None and value != 1:
+            return f"the quick model goes without guidance, and {name} {value:g} asks for it"
+    if request.negative.strip():
+        return "the quick model goes without guidance, which a negative prompt needs"
+    if request.solver not in (None, QUICK_SOLVER):
+        return f"the quick model is made for the solver {QUICK_SOLVER}, not for {request.solver}"
+    if request.shift is not None and request.shift != defaults.shift:
+        return f"the quick model is made for its own noise levels, and shift {request.shift:g} asks for others"
+    if request.steps is not None and request.steps > max(quick.steps):
+        return f"the quick model is made for {quick.words} steps, and {request.steps} are more"
+    return None
+
+
 def _size(request: Request, defaults: Defaults) -> tuple[int, int]:
     if request.width is not None and request.height is not None:
         return request.width, request.height
@@ -313,6 +419,10 @@ def _check_memory(plan: Plan, variations: int) -> None:
 def _check_count(name: str, value: int | None, limit: int, advice: str) -> None:
     if value is not None and not 1 <= value <= limit:
         raise SoraError(f"{name} {value} must be between 1 and {limit}; {advice}")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _clamped(value: float) -> float:

@@ -20,7 +20,7 @@ from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor
 
 from ...sora_core.budget import TOKEN_BYTES
-from ...sora_core.checkpoint import read_metadata, read_part
+from ...sora_core.checkpoint import read_metadata, read_part, read_quick
 from ...sora_core.dit import Cue, DiT, DiTConfig
 from ...sora_core.errors import SoraError
 from ...sora_core.request import Defaults
@@ -43,6 +43,12 @@ AUDIO_SHIFT = "sora_audio_shift"
 
 DTYPES: dict[str, torch.dtype | None] = {"default": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 """Weight types by the name that the loader shows."""
+
+FULL = 0
+"""Steps of no quick model: the full one."""
+
+SPEEDS = {"full": FULL, "quick, 8 steps": 8, "quick, 4 steps": 4}
+"""Steps of the quick model by the name that the loader shows."""
 
 
 def host_attention(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: dict[str, Any] | None) -> Tensor:
@@ -277,19 +283,22 @@ class SoraConfig(comfy.supported_models_base.BASE):
 
 
 def load_model(
-    path: Path, dtype: torch.dtype | None = None, *, disable_dynamic: bool = False
+    path: Path, dtype: torch.dtype | None = None, quick_steps: int = FULL, *, disable_dynamic: bool = False
 ) -> comfy.model_patcher.ModelPatcher:
     """Build the MODEL of one of our files.
 
     Args:
         path: the file. dtype: of the weights; None leaves it to the host.
+        quick_steps: steps that the quick model, merged into the weights, is to be run in; `FULL` for the full model.
         disable_dynamic: load all weights at once (the host asks for it when it compiles a model).
 
     Raises:
-        SoraError: the file is refused, weights that are missing included.
+        SoraError: the file is refused, weights that are missing included, or holds no quick model for these steps.
     """
     management = comfy.model_management
     config, state = read_part(path, "dit")
+    if quick_steps != FULL:
+        state = _with_quick(path, state, quick_steps)
     device, offload = management.get_torch_device(), management.unet_offload_device()
     parameters = sum(tensor.numel() for tensor in state.values())
     supported = SoraConfig.supported_inference_dtypes
@@ -303,8 +312,18 @@ def load_model(
     patcher = patcher_class(model, load_device=device, offload_device=offload)
     state = {name: tensor.to(weights) for name, tensor in state.items()}
     model.load_model_weights(state, "", assign=patcher.is_dynamic())
-    patcher.cached_patcher_init = (load_model, (path, dtype))
+    patcher.cached_patcher_init = (load_model, (path, dtype, quick_steps))
     return patcher
+
+
+def _with_quick(path: Path, state: dict[str, Tensor], steps: int) -> dict[str, Tensor]:
+    """Return the weights with the file's quick model for so many steps merged into them, in float32."""
+    lora = read_quick(path)
+    if steps not in lora.steps:
+        made = " or ".join(map(str, lora.steps))
+        raise SoraError(f"the quick model of {path.name} is made for {made} steps, not for {steps}; choose its speed")
+    # bfloat16 would round the small changes away
+    return lora.merge({name: tensor.float() for name, tensor in state.items()}, steps)
 
 
 def _narrowed(mask: Tensor) -> Tensor:

@@ -3,9 +3,9 @@
 Importing this loads no torch; `load_checkpoint` and `save_checkpoint` do when they are called.
 """
 
-from .load import Checkpoint, load_checkpoint, load_part, read_part, read_tokenizer
+from .load import Checkpoint, load_checkpoint, load_part, read_part, read_quick, read_tokenizer
 from .metadata import Metadata, World, file_hash, find_checkpoint, read_header, read_metadata
-from .save import save_checkpoint
+from .save import save_checkpoint, write_quick
 
 __all__ = [
     "Checkpoint",
@@ -18,6 +18,8 @@ __all__ = [
     "read_header",
     "read_metadata",
     "read_part",
+    "read_quick",
     "read_tokenizer",
     "save_checkpoint",
+    "write_quick",
 ]

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SoraError
 from .keymap import current_name
-from .metadata import PIPELINE, TOKENIZER, Metadata, find_checkpoint, read_metadata
+from .metadata import PIPELINE, QUICK, TOKENIZER, Metadata, find_checkpoint, read_metadata
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
     from ..audio_vae import AudioVAE
-    from ..dit import DiT
+    from ..dit import DiT, Lora
     from ..text import TextEncoder, Tokenizer
     from ..video_vae import VideoVAE
 
@@ -31,7 +31,10 @@ NAMED_KEYS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """The models of one file, in evaluation mode, and what it says of itself."""
+    """The models of one file, in evaluation mode, and what it says of itself.
+
+    ``quick`` is the transformer's LoRA for few steps, on the CPU in float32, or None where the file has none.
+    """
 
     text: TextEncoder
     dit: DiT
@@ -39,6 +42,7 @@ class Checkpoint:
     audio_vae: AudioVAE
     tokenizer: Tokenizer
     metadata: Metadata
+    quick: Lora | None = None
 
 
 def load_checkpoint(
@@ -67,12 +71,13 @@ def load_checkpoint(
 
     tensors = _read_tensors(metadata)
     tokenizer = Tokenizer.from_bytes(tensors.pop(TOKENIZER).numpy().tobytes())
+    quick = _quick(metadata, tensors)
     models: dict[str, Any] = {
         part: _build(metadata, part, tensors, device=device, dtype=dtype, operations=operations)
         for part in metadata.config
     }
     _refuse(metadata.path, "pipeline", unexpected=list(tensors))
-    return Checkpoint(tokenizer=tokenizer, metadata=metadata, **models)
+    return Checkpoint(tokenizer=tokenizer, metadata=metadata, quick=quick, **models)
 
 
 def load_part(
@@ -103,6 +108,21 @@ def read_part(path: Path, part: str) -> tuple[Any, dict[str, Tensor]]:
     return _checked(metadata, part, _read_tensors(metadata, part))
 
 
+def read_quick(path: Path) -> Lora:
+    """Return the LoRA of a file's quick model, on the CPU in float32.
+
+    Raises:
+        SoraError: it has none, or the file is refused.
+    """
+    metadata = read_metadata(path)
+    if metadata.defaults.quick is None:
+        raise SoraError(f"{path} holds no quick model; take the full one, or make one with sora train --stage distil")
+    tensors = _read_tensors(metadata, QUICK) | _read_tensors(metadata, "dit")
+    lora = _quick(metadata, tensors)
+    assert lora is not None
+    return lora
+
+
 def read_tokenizer(path: Path) -> Tokenizer:
     """Return the tokenizer of a pipeline file; errors as `load_checkpoint`."""
     from ..text import Tokenizer
@@ -128,6 +148,21 @@ def _read_tensors(metadata: Metadata, part: str | None = None) -> dict[str, Tens
     except SafetensorError as error:
         raise SoraError(f"{metadata.path} cannot be read ({error}); copy it again") from error
     return tensors
+
+
+def _quick(metadata: Metadata, tensors: dict[str, Tensor]) -> Lora | None:
+    """Move the quick model's tensors out of ``tensors``, which still hold the transformer's; None if there are none."""
+    said, prefix = metadata.defaults.quick, f"{QUICK}."
+    if said is None:
+        return None
+    from ..dit import Lora
+
+    own = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    shapes = {name.removeprefix("dit."): tensor.shape for name, tensor in tensors.items() if name.startswith("dit.")}
+    try:
+        return Lora.from_tensors(shapes, own, said.rank, said.steps)
+    except SoraError as error:
+        raise SoraError(f"{metadata.path}: {error}") from error
 
 
 def _build(

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import SoraError
-from ..request import Defaults
+from ..request import Defaults, Quick
 
 FORMAT_VERSION = "1"
 
@@ -26,6 +26,9 @@ PIPELINE = "pipeline"
 
 TOKENIZER = "tokenizer"
 """Name of the uint8 tensor that holds the tokenizer's bytes."""
+
+QUICK = "quick"
+"""Prefix of the tensors of the quick model (see `dit.lora`); optional, described by ``sora.quick``."""
 
 SUPPORTED = f"Sora checkpoints are .safetensors files with sora.format_version {FORMAT_VERSION}"
 
@@ -90,7 +93,7 @@ class Metadata:
         path, header: where it stands in the file.
         component: ``"pipeline"`` or the one part that it holds.
         config: each part's configuration as plain JSON values.
-        defaults: what to make when nothing else is asked.
+        defaults: what to make when nothing else is asked, with what the file says of its quick model.
         training: the record of the run, free JSON.
         world: what it has seen; None for a lone part.
     """
@@ -138,7 +141,7 @@ def read_metadata(path: Path) -> Metadata:
         header=header,
         component=component,
         config=config,
-        defaults=Defaults.from_dict(_json(path, found, "sora.defaults")),
+        defaults=replace(Defaults.from_dict(_json(path, found, "sora.defaults")), quick=_quick(path, header, config)),
         training=_json(path, found, "sora.training"),
         world=_world(path, world) if world else None,
     )
@@ -247,6 +250,23 @@ def _json(path: Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise SoraError(f"{path} has no sound {key} in its metadata; write it again with save_checkpoint")
     return value
+
+
+def _quick(path: Path, header: Header, config: dict[str, Any]) -> Quick | None:
+    """Return what the file says of its quick model, None if it has none.
+
+    Raises:
+        SoraError: tensors without that record, a record without tensors or without a transformer, or one that is wrong.
+    """
+    has_tensors = any(name.startswith(f"{QUICK}.") for name in header.tensors)
+    if "sora.quick" not in header.metadata and not has_tensors:
+        return None
+    if "sora.quick" not in header.metadata or not has_tensors or "dit" not in config:
+        raise SoraError(f"{path} holds one half of a quick model only (tensors, sora.quick, dit); copy it again")
+    try:
+        return Quick.from_dict(_json(path, header.metadata, "sora.quick"))
+    except (SoraError, TypeError) as error:
+        raise SoraError(f"{path}: its sora.quick is not supported: {error}") from error
 
 
 def _world(path: Path, values: dict[str, Any]) -> World:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..atomic import replacing
-from ..request import Defaults
-from .metadata import FORMAT_VERSION, PARTS, PIPELINE, TOKENIZER, World
+from ..errors import SoraError
+from ..request import Defaults, Quick
+from .metadata import FORMAT_VERSION, PARTS, PIPELINE, QUICK, TOKENIZER, World, read_metadata
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from ..dit import Lora
 
 LICENCE = "Apache-2.0"
 READABLE = 0o644
@@ -73,6 +76,43 @@ def save_checkpoint(
     with replacing(path) as hidden:
         save_file(tensors, hidden, metadata)
         # the library makes the file private to its owner, and others are to load it
+        hidden.chmod(READABLE)
+
+
+def write_quick(
+    source: Path, path: Path, *, quick: Quick, lora: Lora | None = None, dtype: torch.dtype | None = None
+) -> None:
+    """Write a checkpoint again with a quick model beside its transformer; everything else stays bit for bit.
+
+    Args:
+        source: the checkpoint. path: where to; it may be ``source``.
+        quick: what the file is to say of it.
+        lora: the quick model in place of any that is there; None keeps that one, to change what is said of it (such as
+            ``replace(read_metadata(path).defaults.quick, default=True)``).
+        dtype: of its tensors in the file, bfloat16 unless given.
+
+    Raises:
+        SoraError: ``source`` is refused or holds no transformer or, without ``lora``, no quick model of that rank and
+            those steps; or the file cannot be written.
+    """
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    found = read_metadata(source)
+    if "dit" not in found.config:
+        raise SoraError(f"{source} holds no 'dit', only {', '.join(found.config)}; name another file")
+    there = found.defaults.quick
+    if lora is None and (there is None or (there.rank, there.steps) != (quick.rank, quick.steps)):
+        raise SoraError(f"{source} holds no quick model of rank {quick.rank} for {quick.words} steps; give its LoRA")
+    tensors = load_file(source)
+    if lora is not None:
+        assert (lora.rank, lora.steps) == (quick.rank, quick.steps), (lora.rank, lora.steps)
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{QUICK}.")}
+        made = {f"{QUICK}.{name}": tensor for name, tensor in lora.tensors().items()}
+        tensors |= {name: tensor.to("cpu", dtype or torch.bfloat16).contiguous() for name, tensor in made.items()}
+    metadata = found.header.metadata | {"sora.quick": json.dumps(quick.to_dict())}
+    with replacing(path) as hidden:
+        save_file(tensors, hidden, metadata)
         hidden.chmod(READABLE)
 
 

@@ -117,6 +117,21 @@ def add_sampler(parser: Container) -> None:
     parser.add_argument("--steps", type=whole, metavar="N", help="more are slower and finer")
     parser.add_argument("--cfg", type=number, metavar="X", help="how closely to follow the prompt; 1 is plain")
     parser.add_argument("--solver", metavar="NAME", help=", ".join(SOLVERS))
+    speed = parser.add_mutually_exclusive_group()
+    speed.add_argument(
+        "--quick",
+        action="store_const",
+        const=True,
+        dest="quick",
+        help="the quick model, if there is one: few steps, no guidance, no --negative",
+    )
+    speed.add_argument(
+        "--full",
+        action="store_const",
+        const=False,
+        dest="quick",
+        help="the full model, with its own steps and guidance",
+    )
 
 
 def add_model(parser: Container) -> None:

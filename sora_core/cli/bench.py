@@ -9,18 +9,20 @@ from typing import Any
 from .arguments import add_checkpoint, add_device, add_threads
 from .progress import Progress
 
-SUBJECTS = ("dit", "vae", "end-to-end", "extension", "marks", "tamper", "all")
+SUBJECTS = ("dit", "vae", "end-to-end", "extension", "training", "peers", "marks", "tamper", "all")
 
 EXAMPLES = """\
 examples:
   sora bench                  everything
   sora bench dit --json       one transformer call, as JSON
+  sora bench training         clips a second of a training run, stage by stage
+  sora bench peers            ours beside diffusers' models: pip install "sora-nodes[peers]"
   sora bench marks            attacks on the marks, ten minutes at most on two cores
   sora bench marks --full     all of them on more clips and 10,200 wrong keys: hours
   sora bench tamper           signed files, changed in every way that we know; --full with 10,000 random damages
 
-"all" leaves out the last two. Every time is the median of ten. The machine's own matrix product is measured in the same
-process, and the share of that peak is printed beside it.
+"all" is dit, vae, end-to-end and extension. Every time is the median of ten, of training the median of three. The
+machine's own matrix product is measured in the same process, and the share of that peak is printed beside it.
 """
 
 

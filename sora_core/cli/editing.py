@@ -21,7 +21,7 @@ from .judging import Judged, judge
 from .marks import check_marks, ending_of_args
 from .outputs import CLIP, Outputs, plan_outputs, wanted_by
 from .progress import Progress
-from .record import edit_settings, tags_of
+from .record import edit_settings, model_name, tags_of
 from .saving import Making, acts_of, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_stream
 
@@ -165,7 +165,7 @@ def run_edit(args: argparse.Namespace, edit: Edit) -> int:
         acts=acts_of(edit.command, by_model=edit.prompted),
         prompt=job.prompt,
         seed=args.seed,
-        model=(job.model.path.name, model_hash),
+        model=(model_name(job.model, plan), model_hash),
     )
     order = order_of(args, layers_of(args), making, job.judged)
     write = partial(write_stream, tags=tags, order=order, tagged=not args.no_metadata, report=parts.frame)
@@ -204,6 +204,7 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         steps=args.steps,
         guidance=args.cfg,
         solver=args.solver,
+        quick=args.quick,
     )
     if args.output is not None and args.output.suffix.lower() != CLIP:
         raise SoraError(f"output {args.output} must end in {CLIP}")

@@ -22,7 +22,7 @@ from .lent import Borrowed
 from .marks import add_marks, add_policy, check_marks, ending_of_args
 from .outputs import Outputs, is_still, plan_outputs, slug, wanted_by
 from .progress import Progress
-from .record import Sources, settings_of, tags_of
+from .record import Sources, model_name, settings_of, tags_of
 from .saving import Making, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_clip
 
@@ -45,6 +45,8 @@ examples:
       four clips, seeds 0 to 3, names -1 to -4
   sora generate "a yellow ring rises" -o ring.png
       one picture (as --still does)
+  sora generate "a red ball bounces" --full
+      by the full model in many guided steps, where the quick one is the default; --quick the other way round
   sora generate "the ball rolls to the right" --image first.png --last-image last.png
       starts and ends with your pictures
   sora generate "a large red ball bounces" --sound steps.wav
@@ -53,7 +55,8 @@ examples:
       prints the command that makes a clip again
 
 Sizes are multiples of 16, lengths are cut from 1, 5, 9, ... frames. What is not said follows the model: its own size,
-length, frame rate, steps and guidance (sora info).
+length, frame rate, steps and guidance (sora info). A model with a quick one beside it may name that as its default;
+--negative, a --cfg other than 1, another --solver or more steps than it was made for take the full one.
 """
 
 
@@ -163,7 +166,7 @@ def _make(
             ingredients=ingredients_of((), job.sources.pictures),
             prompt=request.prompt,
             seed=clip.seed,
-            model=(job.model.path.name, model_hash),
+            model=(model_name(job.model, job.plan), model_hash),
             cameos=cameos,
         )
         order = replace(order_of(args, layers, making, job.judged), allowed=allowed)
@@ -195,6 +198,7 @@ def prepare(args: argparse.Namespace) -> Job:
         steps=args.steps,
         guidance=args.cfg,
         solver=args.solver,
+        quick=args.quick,
         variations=args.variations,
         image=args.image,
         last_image=args.last_image,

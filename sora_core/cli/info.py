@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from ..budget import available_memory, gibibytes
-from ..checkpoint.metadata import PARTS, Metadata, file_hash, find_checkpoint, read_metadata
+from ..checkpoint.metadata import PARTS, QUICK, Metadata, file_hash, find_checkpoint, read_metadata
 from ..errors import SoraError
 from .record import command_of
 
@@ -69,7 +69,8 @@ def _installation() -> dict[str, Any]:
 def _checkpoint(model: Metadata) -> dict[str, Any]:
     """Return a model's facts, all from the head of its file."""
     defaults, found = model.defaults, model.header.metadata
-    parts = {part: f"{model.parameters(part):,} numbers" for part in PARTS if part in model.config}
+    held = [part for part in PARTS if part in model.config] + [QUICK] * (defaults.quick is not None)
+    parts = {part: f"{model.parameters(part):,} numbers" for part in held}
     facts: dict[str, Any] = {
         "file": str(model.path),
         "title": found.get("modelspec.title", ""),
@@ -84,8 +85,14 @@ def _checkpoint(model: Metadata) -> dict[str, Any]:
             f"{defaults.width}x{defaults.height}, {defaults.format.seconds:.2f} s at {defaults.fps:g} fps, "
             f"{defaults.steps} steps {defaults.solver}, cfg {defaults.guidance:g}"
         )
+        if (quick := defaults.quick) is not None:
+            standing = "the default" if quick.default else "with --quick"
+            facts["quick"] = f"{quick.words} steps without guidance, LoRA of rank {quick.rank}, {standing}"
         facts["world"] = f"level {model.world.level}, {len(model.world.words)} words"
-    return facts | {"training": model.training, "config": model.config}
+    facts["training"] = model.training
+    if defaults.quick is not None:
+        facts["quick training"] = defaults.quick.training
+    return facts | {"config": model.config}
 
 
 def _picture(path: Path) -> dict[str, Any]:

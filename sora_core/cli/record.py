@@ -49,6 +49,7 @@ def settings_of(request: Request, plan: Plan, sources: Sources, dtype: str) -> d
         "rescale": plan.guidance_rescale,
         "solver": plan.solver,
         "shift": plan.shift,
+        **_speed(plan),
         "still": request.still,
         "audio": plan.samples > 0,
         "dtype": dtype,
@@ -85,6 +86,7 @@ def edit_settings(edit: Edit, request: Request, plan: Plan, stream: FilmStream, 
         "rescale": plan.guidance_rescale,
         "solver": plan.solver,
         "shift": plan.shift,
+        **_speed(plan),
         "audio": stream.channels > 0,
         **more,
     }
@@ -105,6 +107,11 @@ def tags_of(
     return tags if model.world is None else tags | {"level": str(model.world.level)}
 
 
+def model_name(model: Metadata, plan: Plan) -> str:
+    """Return what a manifest calls the model: its file, and that it was the quick one where it was."""
+    return f"{model.path.name} (quick, {plan.steps} steps)" if plan.quick else model.path.name
+
+
 def command_of(path: Path, tags: Mapping[str, str]) -> str:
     """Return the command line that makes a file again from its tags.
 
@@ -121,6 +128,7 @@ def command_of(path: Path, tags: Mapping[str, str]) -> str:
         words += ["--still"] if settings["still"] else ["--seconds", _exact(settings["seconds"])]
         words += ["--fps", _exact(settings["fps"]), "--seed", seed, "--steps", str(settings["steps"])]
         words += ["--cfg", _exact(settings["cfg"]), "--solver", settings["solver"], "--dtype", settings["dtype"]]
+        words += _speed_words(settings)
         words += ["--negative", settings["negative"]] if settings["negative"] else []
         words += [] if settings["audio"] or settings["still"] else ["--no-audio"]
         for option, key in (("--image", "image"), ("--last-image", "last_image"), ("--checkpoint", "checkpoint")):
@@ -146,12 +154,23 @@ def edit_command(prompt: str, seed: str, settings: Mapping[str, Any]) -> str:
         for one in value if isinstance(value, list) else [value]:
             words += [f"--{option}"] if one is True else _option(option, one if isinstance(one, str) else _exact(one))
     words += ["--seed", seed, "--steps", str(settings["steps"]), "--cfg", _exact(settings["cfg"])]
-    words += ["--solver", settings["solver"], "--dtype", settings["dtype"]]
+    words += ["--solver", settings["solver"], "--dtype", settings["dtype"], *_speed_words(settings)]
     for option in ("negative", "checkpoint"):
         words += _option(option, settings[option]) if settings[option] else []
     if any(word.startswith("-") for word in named):
         return shlex.join(["sora", settings["command"], *words, "--", *named])
     return shlex.join(["sora", settings["command"], *named, *words])
+
+
+def _speed(plan: Plan) -> dict[str, bool]:
+    """Return which model made it, where the checkpoint has two."""
+    return {} if plan.quick is None else {"quick": plan.quick}
+
+
+def _speed_words(settings: Mapping[str, Any]) -> list[str]:
+    if settings.get("quick") is None:
+        return []
+    return ["--quick" if settings["quick"] else "--full"]
 
 
 def _given(value: object) -> bool:

@@ -28,7 +28,7 @@ from .kept import add_shots, clear_shots, open_shots
 from .marks import add_marks, add_policy, check_marks, ending_of_args
 from .outputs import CLIP, Outputs, plan_outputs, slug, wanted_by
 from .progress import Progress
-from .record import edit_settings, tags_of
+from .record import edit_settings, model_name, tags_of
 from .saving import Making, ingredients_of, layers_of, marks_record, order_of, say_marks
 from .writing import described, write_stream
 
@@ -186,6 +186,7 @@ def prepare(args: argparse.Namespace) -> Job:
         steps=args.steps,
         guidance=args.cfg,
         solver=args.solver,
+        quick=args.quick,
         audio=not args.no_audio,
     )
     if args.output is not None and args.output.suffix.lower() != CLIP:
@@ -298,7 +299,7 @@ def _make(args: argparse.Namespace, job: Job, store: ShotStore, shots: Shots, st
             ingredients=ingredients_of((), edit.others),
             prompt=_script_text(job.cards),
             seed=args.seed,
-            model=(job.model.path.name, model_hash),
+            model=(model_name(job.model, job.plan), model_hash),
         )
         order = order_of(args, layers_of(args), making, job.judged)
         tagged = not args.no_metadata
@@ -353,7 +354,8 @@ def _settings(args: argparse.Namespace, plan: Plan, model: str) -> ShotSettings:
         width=plan.format.width,
         height=plan.format.height,
         fps=plan.format.fps,
-        more={"shift": plan.shift, "sound": not args.no_audio},
+        # shots that were kept before there was a quick model stay found
+        more={"shift": plan.shift, "sound": not args.no_audio} | ({"quick": True} if plan.quick else {}),
     )
 
 

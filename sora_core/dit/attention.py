@@ -34,6 +34,47 @@ def explicit(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | 
     return torch.matmul(weight.to(v.dtype), v).transpose(1, 2)
 
 
+PIECE_BYTES = 4 << 20
+"""Attention weights that `pieces` holds at a time: larger blocks leave the cache, and the allocator asks the system."""
+
+
+def pieces(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | None = None) -> Tensor:  # noqa: ARG001
+    """Attend as `explicit`, for one sample and some of its queries at a time, so that memory stays flat; no gradients.
+
+    On a CPU that multiplies bfloat16 but has no AMX, PyTorch's fused kernel is the slower one: 6.0 ms against 4.4 for
+    603 tokens in 4 heads of 64, 52 against 37 for 1,824, one thread of an AMD EPYC.
+    """
+    batch, count, heads, size = q_BNHK.shape
+    rows = max(1, PIECE_BYTES // (heads * count * q_BNHK.element_size()))
+    out_BNHK = torch.empty_like(q_BNHK)
+    for sample in range(batch):
+        q_HNK = (q_BNHK[sample] * size**-0.5).transpose(0, 1)
+        k_HKN, v_HNK = k_BNHK[sample].permute(1, 2, 0), v_BNHK[sample].transpose(0, 1)
+        for start in range(0, count, rows):
+            weight = torch.matmul(q_HNK[:, start : start + rows], k_HKN).softmax(-1)
+            out_BNHK[sample, start : start + rows] = torch.matmul(weight, v_HNK).transpose(0, 1)
+    return out_BNHK
+
+
+def _pieces_pay() -> bool:
+    """Return whether this CPU multiplies bfloat16 but has no AMX, on which the fused kernel is the quicker one."""
+    asked: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    has = asked()
+    return bool(has.get("avx512_bf16")) and not has.get("amx_tile") and not has.get("amx_bf16")
+
+
+PIECES_PAY = _pieces_pay()
+"""Asked once, so that the compiler need not."""
+
+
+def quickest(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | None = None) -> Tensor:
+    """Attend by `sdpa`, but by `pieces` where that is quicker: bfloat16 inference on a CPU without AMX."""
+    low = q_BNHK.dtype == torch.bfloat16 and q_BNHK.device.type == "cpu"
+    if low and not torch.is_grad_enabled() and PIECES_PAY:
+        return pieces(q_BNHK, k_BNHK, v_BNHK, options)
+    return sdpa(q_BNHK, k_BNHK, v_BNHK, options)
+
+
 class Attention(nn.Module):
     """Self-attention with RMS-normed queries and keys (gain per head dimension) and rotary positions.
 
@@ -45,7 +86,7 @@ class Attention(nn.Module):
         width: int,
         heads: int,
         *,
-        attention: AttentionFunction = sdpa,
+        attention: AttentionFunction = quickest,
         operations: Any = nn,  # noqa: ANN401  (a namespace such as torch.nn)
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,

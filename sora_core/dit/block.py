@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, AttentionFunction, Options, sdpa
+from .attention import Attention, AttentionFunction, Options, quickest
 from .modulation import gate, modulate
 
 
@@ -47,7 +47,7 @@ class Block(nn.Module):
         heads: int,
         hidden: int,
         *,
-        attention: AttentionFunction = sdpa,
+        attention: AttentionFunction = quickest,
         operations: Any = nn,  # noqa: ANN401
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,

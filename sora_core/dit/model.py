@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from ..errors import SoraError
-from .attention import AttentionFunction, Options, sdpa
+from .attention import AttentionFunction, Options, quickest
 from .block import Block
 from .config import DiTConfig
 from .modulation import AUDIO, TEXT, VIDEO, Modulation, modulate
@@ -72,7 +72,7 @@ class DiT(nn.Module):
         config: DiTConfig,
         *,
         operations: Any = nn,  # noqa: ANN401  (a namespace such as torch.nn)
-        attention: AttentionFunction = sdpa,
+        attention: AttentionFunction = quickest,
         wrapper: ForwardWrapper | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,

@@ -25,6 +25,7 @@ from ..world.cuts import splice
 from ..world.render import WorldBatch, join, render
 from ..world.sample import sample_attributes, sample_second_shot
 from ..world.spec import LEVELS, Attributes
+from .formats import size_of
 
 LATENTS_PER_SECOND = SAMPLE_RATE / SAMPLES_PER_LATENT
 STRIKE_LATENTS = 3
@@ -45,8 +46,12 @@ FIRST_CUT = 2
 LAST_SHOT = 2
 """Latent frames that the first shot has at least, and the last."""
 
-SECOND_SEEDS = 1 << 40
-"""Added to a clip's seed for the chances of its second shot."""
+SECOND_SEEDS = 1 << 31
+"""Added to a clip's seed for the chances of its second shot; torch's CPU generators read the lower 32 bits alone."""
+
+GPU_PIXELS = 256 * 96 * 96 * 49
+"""Pixels that a GPU renders and encodes at once, all frames counted, and the most clips that this may be."""
+GPU_BATCH = 256
 
 
 class Shot(NamedTuple):
@@ -56,8 +61,19 @@ class Shot(NamedTuple):
     attributes: Attributes
 
 
+class Planned(NamedTuple):
+    """What clips are to show. shown: of each. starts: seconds into the motion. second: after the cut; or empty."""
+
+    shown: list[Attributes]
+    starts: list[float]
+    second: list[Shot]
+
+
 class EncodedClips(NamedTuple):
-    """Clips of one kind as `LatentPool` keeps them, bfloat16; see `latents.LatentBatch` for the shapes."""
+    """Clips of one kind as `LatentPool` keeps them, bfloat16; see `latents.LatentBatch` for the shapes.
+
+    seeds: of the clips, in order. source: place of their pool among those of a run.
+    """
 
     video: Tensor
     tail: Tensor
@@ -67,6 +83,13 @@ class EncodedClips(NamedTuple):
     attributes: list[Attributes]
     kind: str = "plain"
     second: Sequence[Shot] = ()
+    seeds: Sequence[int] = ()
+    source: int = 0
+
+    def to(self, device: torch.device | str) -> EncodedClips:
+        """Return the same clips on a device."""
+        video, tail, audio, actor, strike = (tensor.to(device) for tensor in self[:5])
+        return self._replace(video=video, tail=tail, audio=audio, actor=actor, strike=strike)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,30 +110,59 @@ class ClipEncoder:
     device: torch.device
     kind: str = "plain"
 
-    def make(self, seeds: Sequence[int]) -> EncodedClips:
-        """Return the clips of these seeds."""
-        level, given = LEVELS[self.level], list(seeds)
-        dice = [torch.Generator().manual_seed(seed) for seed in given]
+    @property
+    def name(self) -> str:
+        """What is made, in one word: ``"plain-64x64x25-12fps-level1"``."""
+        return f"{self.kind}-{size_of(self.fmt)}-{self.fmt.fps:g}fps-level{self.level}"
+
+    @property
+    def at_once(self) -> int:
+        """Clips to make at a time: enough to keep the device busy, and no more than its memory holds."""
+        if self.device.type == "cpu":
+            return ENCODE_BATCH
+        return max(ENCODE_BATCH, min(GPU_BATCH, GPU_PIXELS // (self.fmt.width * self.fmt.height * self.fmt.frames)))
+
+    def plan(self, seeds: Sequence[int]) -> Planned:
+        """Return what the clips of these seeds show, without rendering them."""
+        level = LEVELS[self.level]
+        dice = [torch.Generator().manual_seed(seed) for seed in seeds]
         shown = [sample_attributes(level, generator, self.split) for generator in dice]
+        starts: list[float] = []
+        second: list[Shot] = []
         if self.kind == "later":
             # Squared, so that more of them begin while there is still something going on.
             gone = [float(torch.rand((), generator=generator)) ** 2 for generator in dice]
-            starts = [LATER[0] + (LATER[1] - LATER[0]) * share for share in gone]
-            made = self.encode(render(shown, given, self.fmt, self.device, starts=starts))
-            return made._replace(kind=self.kind)
-        first = render(shown, given, self.fmt, self.device)
-        if self.kind == "plain":
-            return self.encode(first)
-        then = [sample_second_shot(a, level, generator, self.split) for a, generator in zip(shown, dice, strict=True)]
-        second = render(then, [seed + SECOND_SEEDS for seed in given], self.fmt, self.device)
-        cuts = [cut_frame(seed, self.fmt.latent.frames) for seed in given]
-        clips = [
-            splice(one, two, first_pixel_frame(cut), self.fmt.fps)
-            for one, two, cut in zip(first.split(), second.split(), cuts, strict=True)
-        ]
-        return self.encode(join(clips))._replace(
-            kind=self.kind, second=[Shot(cut, attributes) for cut, attributes in zip(cuts, then, strict=True)]
+            # A camera that has gone on for several clips' lengths has zoomed past everything.
+            moving = max(LATER[0], min(LATER[1], self.fmt.seconds / 2))
+            last = [LATER[1] if attributes.camera == "still" else moving for attributes in shown]
+            starts = [LATER[0] + (end - LATER[0]) * share for end, share in zip(last, gone, strict=True)]
+        elif self.kind == "cut":
+            frames = self.fmt.latent.frames
+            second = [
+                Shot(cut_frame(seed, frames), sample_second_shot(first, level, generator, self.split))
+                for seed, first, generator in zip(seeds, shown, dice, strict=True)
+            ]
+        return Planned(shown, starts, second)
+
+    def make(self, seeds: Sequence[int]) -> EncodedClips:
+        """Return the clips of these seeds."""
+        return self.encode(self.picture(seeds))._replace(
+            kind=self.kind, seeds=list(seeds), second=self.plan(seeds).second if self.kind == "cut" else ()
         )
+
+    def picture(self, seeds: Sequence[int]) -> WorldBatch:
+        """Return the rendered clips of these seeds."""
+        given, planned = list(seeds), self.plan(seeds)
+        first = render(planned.shown, given, self.fmt, self.device, starts=planned.starts)
+        if not planned.second:
+            return first
+        then = [shot.attributes for shot in planned.second]
+        second = render(then, [seed + SECOND_SEEDS for seed in given], self.fmt, self.device)
+        clips = [
+            splice(one, two, first_pixel_frame(shot.frame), self.fmt.fps)
+            for one, two, shot in zip(first.split(), second.split(), planned.second, strict=True)
+        ]
+        return join(clips)
 
     @torch.no_grad()
     def encode(self, batch: WorldBatch) -> EncodedClips:
@@ -120,16 +172,21 @@ class ClipEncoder:
             video = self.video_vae.encode(frames)
             tail = self.video_vae.encode(frames[:, :, -1:].expand(-1, -1, 1 + TEMPORAL_RATIO, -1, -1))[:, :, -1]
         audio = self.audio_vae.encode(batch.audio)
-        kept = (video, tail, audio, _actor_tokens(batch.mask), _strikes(batch.contacts, audio.shape[2], self.device))
+        actors = _actor_tokens(torch.maximum(batch.mask, batch.other_mask))
+        kept = (video, tail, audio, actors, _strikes(batch.contacts, audio.shape[2]).to(self.device))
         return EncodedClips(*(tensor.bfloat16() for tensor in kept), attributes=batch.attributes)
 
 
 class Work(NamedTuple):
-    """What a process beside is to render: with which encoder (on the CPU), from which seed on, and how much of it."""
+    """What a process beside is to render: with which encoder (on the CPU), from which seed on, and how much of it.
+
+    apart: seeds from one batch of it to the next, more than a batch where other processes make those between.
+    """
 
     encoder: ClipEncoder
     first_seed: int
     share: float
+    apart: int = ENCODE_BATCH
 
 
 class RenderBeside:
@@ -138,7 +195,7 @@ class RenderBeside:
     A thread would share Python's lock with the step: measured, 2 clips a second against 40.
 
     Args:
-        works: kinds of clips, made in turns by their shares.
+        works: kinds and formats of clips, made in turns by their shares; a batch names its work as its ``source``.
     """
 
     def __init__(self, works: Sequence[Work]) -> None:
@@ -183,8 +240,8 @@ def _render_on(works: Sequence[Work], clips: Any, stop: Event) -> None:  # noqa:
         owed = [debt + work.share for debt, work in zip(owed, works, strict=True)]
         turn = owed.index(max(owed))
         owed[turn] -= sum(work.share for work in works)
-        made = works[turn].encoder.make(range(seeds[turn], seeds[turn] + ENCODE_BATCH))
-        seeds[turn] += ENCODE_BATCH
+        made = works[turn].encoder.make(range(seeds[turn], seeds[turn] + ENCODE_BATCH))._replace(source=turn)
+        seeds[turn] += works[turn].apart
         while not stop.is_set():
             try:
                 clips.put(made, timeout=0.5)
@@ -211,17 +268,19 @@ def first_pixel_frame(latent_frame: int) -> int:
 
 
 def _actor_tokens(mask_BFHW: Tensor) -> Tensor:
-    """Return ``[B, T, h, w]``: the largest share of each token's pixels that the actor covers within its frames."""
+    """Return ``[B, T, h, w]``: the largest share of each token's pixels that actors cover within its frames."""
     side = SPATIAL_RATIO * PATCH
     share = F.avg_pool2d(mask_BFHW, side)
     first, rest = share[:, :1], share[:, 1:]
     return torch.cat([first, rest.unflatten(1, (-1, TEMPORAL_RATIO)).amax(2)], 1)
 
 
-def _strikes(contacts: Sequence[Tensor], latents: int, device: torch.device) -> Tensor:
-    strike = torch.zeros(len(contacts), latents, device=device)
-    for clip, times in enumerate(contacts):
-        for time in times.tolist():
-            first = int(time * LATENTS_PER_SECOND)
-            strike[clip, first : first + STRIKE_LATENTS] = 1.0
+def _strikes(contacts: Sequence[Tensor], latents: int) -> Tensor:
+    """Return ``[B, A]`` on the CPU; the times are fetched from the device at once."""
+    strike = torch.zeros(len(contacts), latents)
+    times = torch.cat(list(contacts)).tolist()
+    clips = [clip for clip, found in enumerate(contacts) for _ in range(len(found))]
+    for clip, time in zip(clips, times, strict=True):
+        first = int(time * LATENTS_PER_SECOND)
+        strike[clip, first : first + STRIKE_LATENTS] = 1.0
     return strike

@@ -9,13 +9,17 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Config
 from ..dit import Cue, DiT
 from ..text import TextEncoder, Tokenizer
-from .concepts import ConceptHeads
+from ..world.spec import Attributes
+from .concepts import CONCEPTS, UNNAMED, ConceptHeads
+from .formats import FormatShare
 from .latents import LatentBatch
+from .parallel import ALONE, Processes
 from .tasks import Levels, TaskMix
 
 
@@ -25,8 +29,15 @@ class DiTStageConfig(Config):
 
     Args:
         minutes: wall time in all, over every resumption; the learning rate reaches zero there.
-        batch: clips in a step. pool: clips kept in latent space. start: clips in the pool before the first step.
-        refresh: new clips per step: rendered within the step on a GPU, by a process beside it on a CPU.
+        formats: mix of sizes and lengths, see `formats.FormatShare`; empty for one, that of the pools. Each step draws
+            one format and one task. The first format is the one that is measured most and named in old records.
+        layouts: most packed layouts (task and format) of a compiled run, since each costs a compilation; see
+            `plan.plan_steps`. 0 sets no limit.
+        batch: clips in a step of the first format, of all processes together; another format has as many clips as make
+            about as many tokens (`formats.step_batches`), so that its steps cost as much and the loss is as noisy.
+        pool: clips kept in latent space, of all formats together. start: clips in the pools before the first step.
+        refresh: new clips for each ``batch`` that is trained on, less for the smaller batches of long formats: rendered
+            within the step on a GPU, by a process beside it on a CPU. 0 renders none after the start.
         muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
         audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
         strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.
@@ -36,10 +47,13 @@ class DiTStageConfig(Config):
         ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
             learning rate falls. threads: CPU threads of the step, 0 leaves them.
         compile: compile each block (an extra minute at the start; see the trainer's log for what it gives).
+        autocast: compute in bfloat16 where it is safe; otherwise in float32.
         measure_every, save_every: seconds between measurements on unseen clips and between saved states.
     """
 
     minutes: float = 60.0
+    formats: tuple[FormatShare, ...] = ()
+    layouts: int = 12
     batch: int = 48
     pool: int = 40_000
     start: int = 2_048
@@ -57,6 +71,7 @@ class DiTStageConfig(Config):
     decay: float = 0.4
     threads: int = 0
     compile: bool = False
+    autocast: bool = True
     measure_every: float = 120.0
     save_every: float = 240.0
     seed: int = 0
@@ -64,7 +79,15 @@ class DiTStageConfig(Config):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        return asdict(self) | {"formats": [share.to_dict() for share in self.formats]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DiTStageConfig:
+        """Build from ``to_dict``'s values; what a record from before several formats lacks has its default."""
+        defaults = {name: getattr(cls, name) for name in ("formats", "layouts", "autocast")}
+        mixed = defaults | values
+        formats = [FormatShare.from_dict(share) for share in mixed["formats"]]
+        return super().from_dict(mixed | {"formats": formats, "mix": TaskMix.from_dict(mixed["mix"])})
 
 
 class Told(NamedTuple):
@@ -115,6 +138,7 @@ def flow_loss(
     generator: torch.Generator,
     config: DiTStageConfig,
     cues: Sequence[ToldCue] = (),
+    processes: Processes = ALONE,
 ) -> dict[str, Tensor]:
     """Return the flow-matching loss of one batch: mean square error of the velocity where tokens are generated.
 
@@ -122,22 +146,25 @@ def flow_loss(
         models: text encoder and transformer. batch: clean clips. levels: noise levels; 0 is given, not generated.
         told: the captions. fps: pixel frames per second.
         references: clean pictures of the actor ``[B, 16, 1, H, W]``. silent: leave the sound out.
-        generator: of the noise, on the CPU. config: weights of the loss.
+        generator: of the noise, on the clips' device. config: weights of the loss.
         cues: captions of the later shots.
+        processes: each of which has such a part of a batch; the mean of their losses and gradients is that of the
+            whole batch. Their generators stand at the same place.
+
+    Returns:
+        ``loss`` and its parts ``video``, ``audio`` and ``concepts``, float32 scalars with gradients.
     """
     sigma_video, sigma_audio = levels.video, levels.audio
-    clean = batch.video
-    if levels.tail.any():
-        clean = clean.clone()
-        clean[levels.tail, :, -1] = batch.tail[levels.tail]
-    noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+    clean = batch.video.clone()
+    held = levels.tail[:, None, None, None]
+    clean[:, :, -1] = torch.where(held, batch.tail, clean[:, :, -1])
+    noise = _noise(clean, generator, processes)
     level = sigma_video[:, None, :, None, None]
     noisy = (1 - level) * clean + level * noise
-    audio_noise = torch.randn(batch.audio.shape, generator=generator).to(clean.device)
+    audio_noise = _noise(batch.audio, generator, processes)
     audio_level = sigma_audio[:, None, :, None]
     noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
-    device = clean.device.type
-    with torch.autocast(device, torch.bfloat16):
+    with torch.autocast(clean.device.type, torch.bfloat16, enabled=config.autocast):
         states = models.text(told.ids, told.mask)
         video, audio = models.dit(
             noisy,
@@ -153,17 +180,55 @@ def flow_loss(
     patch = models.dit.config.patch
     weight = (1 + config.actor * batch.actor).repeat_interleave(patch, -1).repeat_interleave(patch, -2)
     weight = weight * (sigma_video > 0)[:, :, None, None]
-    terms = {"video": _weighted((video - (noise - clean)).square().mean(1), weight)}
+    sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
+    seen, heard = processes.mean(torch.stack([weight.sum(), sound_weight.sum()])).clamp(min=1.0).unbind()
+    terms = {"video": ((video - (noise - clean)).square().mean(1) * weight).sum() / seen}
     if silent:
         terms["audio"] = torch.zeros((), device=clean.device)
     else:
-        sound_weight = (1 + config.strike * batch.strike) * (sigma_audio > 0)
         error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
-        terms["audio"] = _weighted(error, sound_weight)
-    terms["concepts"] = models.concepts(states, told.mask, batch.attributes, told.named)
+        terms["audio"] = (error * sound_weight).sum() / heard
+    terms["concepts"] = concept_loss(models.concepts, states, told, batch.attributes, processes)
     terms["loss"] = terms["video"] + config.audio * terms["audio"] + config.concepts * terms["concepts"]
     return terms
 
 
-def _weighted(error: Tensor, weight: Tensor) -> Tensor:
-    return (error * weight).sum() / weight.sum().clamp(min=1.0)
+def concept_loss(
+    heads: ConceptHeads, states_BLD: Tensor, told: Told, attributes: Sequence[Attributes], processes: Processes = ALONE
+) -> Tensor:
+    """Return the mean cross-entropy over concepts that some caption of the whole batch names, 0 where none does.
+
+    As `ConceptHeads.forward`, for a part of a batch and without waiting for a GPU: what is named is known on the CPU.
+
+    Args:
+        heads: one reading per concept. states_BLD: of the text encoder. told: the captions.
+        attributes: what each caption is about. processes: that have the other parts.
+    """
+    weight = told.mask[..., None].float()
+    mean_BD = (states_BLD.float() * weight).sum(1) / weight.sum(1)
+    labels = torch.tensor(
+        [
+            [
+                values.index(value) if said and (value := getattr(shown, name)) else UNNAMED
+                for shown, said in zip(attributes, told.named, strict=True)
+            ]
+            for name, values in CONCEPTS.items()
+        ]
+    )
+    counts = processes.mean((labels != UNNAMED).sum(1).float())
+    targets = labels.to(mean_BD.device)
+    sums = torch.stack(
+        [
+            F.cross_entropy(heads.heads[name](mean_BD), target, ignore_index=UNNAMED, reduction="sum")
+            for name, target in zip(CONCEPTS, targets, strict=True)
+        ]
+    )
+    shares = torch.where(counts > 0, 1 / counts, 0.0) / max(1, int((counts > 0).sum()))
+    return (sums * shares.to(sums.device)).sum()
+
+
+def _noise(like: Tensor, generator: torch.Generator, processes: Processes) -> Tensor:
+    """Return this process's part of the whole batch's noise."""
+    clips = len(like)
+    whole = torch.randn(clips * processes.size, *like.shape[1:], generator=generator, device=generator.device)
+    return whole[processes.part(len(whole))].to(like.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,9 +25,13 @@ from ..video_vae import VideoVAE, VideoVAEConfig
 from ..world.captions import known_words
 from ..world.spec import LEVELS
 from .audio_vae import AudioTrainer, AudioTraining, load_audio_vae
-from .dit import VALIDATION_SEED, DiTStageConfig, DiTTrainer
-from .encoded import can_cut
-from .latents import LatentPool
+from .buckets import load_pools, make_buckets
+from .distil_config import DistilConfig
+from .distil_stage import STAGE as DISTIL
+from .distil_stage import distil_model
+from .dit import DiTStageConfig, DiTTrainer
+from .formats import FormatShare, size_of
+from .parallel import ALONE, Processes
 from .pictures import LOG, draw_curves
 from .samples import audio_sheet, sample_sheet, video_sheet
 from .video_vae import VideoStageConfig, VideoVAETrainer
@@ -41,6 +45,10 @@ SAMPLES = "samples.png"
 START_CLIPS = 300
 """Clips rendered for each of the DiT stage's minutes before its first step, up to `DiTStageConfig.start`: about a tenth
 of the time on one core."""
+
+
+LATENT_CLIPS = 20_000
+"""Clips made beforehand where a folder of latents is named and nothing else is said."""
 
 
 class Progress(Protocol):
@@ -64,13 +72,19 @@ def train(
     batch: int | None = None,
     compile_blocks: bool = False,
     start: Path | None = None,
+    formats: Sequence[FormatShare] = (),
+    default_format: ClipFormat | None = None,
+    latents: Path | None = None,
+    latent_clips: int = LATENT_CLIPS,
+    processes: Processes = ALONE,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> str:
     """Train one stage, or all of them, within a number of minutes.
 
     Args:
-        stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder) or ``all``.
+        stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder), ``all`` of them, or ``distil`` (a quick
+            model beside that of ``start``; see `distil_stage`).
         preset: of the transformer, see `dit.PRESETS`.
         minutes: in all, over every resumption. Rendering is part of it; reading and writing files, and the pictures
             drawn after each stage, are not.
@@ -78,22 +92,50 @@ def train(
             ones where there are none.
         resume: go on from the states in ``out``; without it a folder that holds any is refused. Where all stages run,
             VAEs that a transformer has begun to learn from stay as they are.
-        device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage.
+        device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage, at the
+            first format and of all processes together.
         compile_blocks: compile the transformer's blocks; needs a C++ compiler on a CPU and pays from ten minutes on.
         start: a model whose transformer, text encoder and VAEs a DiT stage begins from, instead of new weights.
-        progress, say: shown to the user.
+        formats: mix of the DiT stage, see `formats.parse_formats`; empty for the default clip alone.
+        default_format: what the model makes when nothing else is asked; None is the format with the greatest share.
+        latents: folder of clips rendered and encoded beforehand. What it lacks to ``latent_clips`` is made first, by as
+            many processes as torch has threads on a CPU, beside the minutes; nothing is rendered while training.
+        processes: that train the DiT stage together.
+        progress, say: shown to the user, by the first process alone.
 
     Returns:
         A sentence that says what was made.
 
     Raises:
-        SoraError: unknown stage or preset, a folder that already holds a run, or one of another size.
+        SoraError: unknown stage or preset, a folder that already holds a run, or one of another size; latents of
+            another VAE or format; several processes for a VAE.
     """
-    if preset not in PRESETS:
-        raise SoraError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
-    stages = list(SHARES) if stage == "all" else [stage]
-    if unknown := [name for name in stages if name not in SHARES]:
-        raise SoraError(f"stage {unknown[0]!r} is not known; choose one of {', '.join(SHARES)} or all")
+    if stage == DISTIL:
+        cuda = torch.device(device).type == "cuda"
+        return distil_model(
+            DistilConfig(
+                minutes=minutes,
+                seed=seed,
+                batch=batch or DistilConfig.batch,
+                clips=min(DistilConfig.clips, int(minutes * START_CLIPS)),
+                compile=compile_blocks,
+                threads=0 if cuda else torch.get_num_threads(),
+            ),
+            out,
+            start=start,
+            resume=resume,
+            level=level,
+            device=device,
+            formats=formats,
+            latents=latents,
+            latent_clips=latent_clips,
+            processes=processes,
+            progress=progress,
+            say=say,
+        )
+    stages = _stages(stage, preset, processes)
+    if not processes.first:
+        progress = say = None
     held = [name for name in stages if (out / name / "state.safetensors").exists()]
     if held and not resume:
         raise SoraError(
@@ -118,21 +160,48 @@ def train(
             AudioTrainer(AudioVAEConfig(), training, folder, device=device).run(progress=_audio(progress))
         else:
             size = batch or DiTStageConfig.batch
+            cuda = torch.device(device).type == "cuda"
             first_fill = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
             stage_config = DiTStageConfig(
                 minutes=part,
                 seed=seed,
                 batch=size,
-                start=first_fill,
+                pool=max(DiTStageConfig.pool, latent_clips if latents is not None else 0),
+                start=0 if latents is not None else first_fill,
+                # a quarter of the clips are new, whatever the batch
+                refresh=0 if latents is not None else -(-DiTStageConfig.refresh * size // DiTStageConfig.batch),
+                formats=tuple(formats),
                 compile=compile_blocks,
-                threads=0 if torch.device(device).type == "cuda" else torch.get_num_threads(),
+                threads=0 if cuda else torch.get_num_threads(),
             )
-            trainer = dit_trainer(stage_config, out, preset=preset, level=level, device=device, start=start)
+            trainer = dit_trainer(
+                stage_config, out, preset=preset, level=level, device=device, start=start, processes=processes
+            )
+            if latents is not None:
+                pools = list(trainer.pools.values())
+                load_pools(pools, trainer.render_shares, latents, latent_clips, processes=processes, say=say)
             trainer.run(progress)
-            write_model(trainer, out / MODEL, level=level)
-        draw_stage(name, out, level=level, device=device)
+            if processes.first:
+                write_model(trainer, out / MODEL, default_format=default_format)
+        if processes.first:
+            draw_stage(name, out, level=level, device=device)
     done = out / MODEL if "dit" in stages else out / stages[-1]
     return f"trained {', '.join(stages)} for {minutes:g} minutes: {done}"
+
+
+def _stages(stage: str, preset: str, processes: Processes) -> list[str]:
+    """Return the stages to run, or refuse what cannot be run."""
+    if preset not in PRESETS:
+        raise SoraError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
+    stages = list(SHARES) if stage == "all" else [stage]
+    if unknown := [name for name in stages if name not in SHARES]:
+        raise SoraError(f"stage {unknown[0]!r} is not known; choose one of {', '.join(SHARES)} or all")
+    if processes.size > 1 and stages != ["dit"]:
+        raise SoraError(
+            f"stage {stage} trains in one process and {processes.size} were started; "
+            "train the VAEs first without torchrun, then --stage dit with it"
+        )
+    return stages
 
 
 def dit_trainer(
@@ -144,11 +213,20 @@ def dit_trainer(
     device: torch.device | str,
     fmt: ClipFormat | None = None,
     start: Path | None = None,
+    vaes_of: Path | None = None,
+    processes: Processes = ALONE,
 ) -> DiTTrainer:
-    """Build the transformer stage over the VAEs in ``out`` (or of ``start``, or the shipped ones)."""
+    """Build the transformer stage over the VAEs in ``out`` (or of ``start``, or the shipped ones).
+
+    Args:
+        config: how to train; where its ``formats`` are empty, the clips are of ``fmt`` (the default one unless given).
+        out: folder of the run. preset: of the transformer. level: of the world, for formats that name none.
+        device: where. start: model to begin from. vaes_of: model whose VAEs are taken in any case.
+        processes: that train together.
+    """
     torch.manual_seed(config.seed)
     fmt = fmt or ClipFormat()
-    video_vae, audio_vae = load_vaes(out, device, start)
+    video_vae, audio_vae = load_vaes(out, device, vaes_of or start)
     table = load_word_table(start)
     text = TextEncoder.from_word_table(table).to(device)
     # On a CPU the two plain products have the faster backward pass at these lengths.
@@ -161,22 +239,15 @@ def dit_trainer(
             raise SoraError(f"{start} holds a transformer of other sizes than preset {preset}; name its own preset")
         dit.load_state_dict(begun.dit.state_dict())
         text.load_state_dict(begun.text.state_dict())
-    made = {"level": level, "fmt": fmt, "device": device}
-    frames, mix = fmt.latent.frames, config.mix
-    more = {
-        kind: LatentPool(video_vae, audio_vae, capacity=max(1, int(config.pool * share)), kind=kind, **made)
-        for kind, share, possible in (("later", mix.later, frames > 1), ("cut", mix.cut, can_cut(frames)))
-        if share > 0 and possible
-    }
+    shares = config.formats or (FormatShare(fmt=fmt or ClipFormat()),)
     return DiTTrainer(
         config,
         out / "dit",
         text=text,
         dit=dit.to(device),
         tokenizer=table.tokenizer,
-        pool=LatentPool(video_vae, audio_vae, capacity=config.pool, **made),
-        validation=LatentPool(video_vae, audio_vae, capacity=64, first_seed=VALIDATION_SEED, split="any", **made),
-        **more,
+        buckets=make_buckets(config, shares, video_vae, audio_vae, level=level, processes=processes),
+        processes=processes,
     )
 
 
@@ -211,17 +282,34 @@ def load_video_vae(path: Path, device: torch.device | str = "cpu") -> VideoVAE:
 
 
 def write_model(
-    trainer: DiTTrainer, path: Path, *, level: int, defaults: Defaults | None = None, notes: str = ""
+    trainer: DiTTrainer,
+    path: Path,
+    *,
+    level: int | None = None,
+    default_format: ClipFormat | None = None,
+    defaults: Defaults | None = None,
+    notes: str = "",
 ) -> None:
-    """Write the whole pipeline with the averaged weights as one checkpoint; ``notes`` goes into its training record."""
-    fmt = trainer.pool.fmt
+    """Write the whole pipeline with the averaged weights as one checkpoint.
+
+    Args:
+        trainer: the run. path: of the file. level: of the world that it knows, the highest trained unless given.
+        default_format: what it makes when nothing else is asked; None is the format with the greatest share.
+        defaults: in place of what follows from the format. notes: for the training record.
+    """
+    level = level or max(bucket.level for bucket in trainer.buckets)
+    fmt = default_format or max(trainer.buckets, key=lambda bucket: bucket.share).fmt
     record = {
         "version": __version__,
         "date": datetime.now(timezone.utc).date().isoformat(),
         "data": f"rendered world, level {level}, seeds from 2^20; held-out pairs and words never shown",
+        "formats": [
+            {"size": size_of(bucket.fmt), "level": bucket.level, "share": bucket.share, "batch": bucket.batch}
+            for bucket in trainer.buckets
+        ],
         "steps": trainer.step,
         "clips": trainer.clips,
-        "rendered": trainer.pool.count,
+        "rendered": trainer.rendered,
         "minutes": round(trainer.minutes, 1),
         "device": trainer.device.type,
         "stage": trainer.config.to_dict(),

@@ -27,8 +27,8 @@ class TaskMix(Config):
 
     Args:
         text: everything is noise. image_first: the first frame is given. first_last: the last one too.
-        extend: one to four latent frames are given, with their sound. video_to_audio, audio_to_video: one half given.
-        backward: one to four are given at the end, with their sound.
+        extend: one to four latent frames are given, of a long clip up to half of it, with their sound.
+        video_to_audio, audio_to_video: one half given. backward: as extend, at the end.
         forcing: every latent frame has its own level (diffusion forcing, 2407.01392).
         loop: one or two latent frames given at both ends, with sound.
         references: one or two pictures of the actor are given. image: a single frame. silent: video without sound.
@@ -135,7 +135,7 @@ def draw_levels(batch: int, *, frames: int, audio: int, fps: float, mix: TaskMix
             video[clip, -1] = 0.0
             tail[clip] = True
         if task in ("extend", "backward", "loop"):
-            most = min(2 if task == "loop" else 4, frames - 1)
+            most = min(2 if task == "loop" else max(4, frames // 2), frames - 1)
             kept = int(torch.randint(1, most + 1, (), generator=generator)) if frames > 1 else 0
             if kept and task != "backward":
                 video[clip, :kept] = 0.0

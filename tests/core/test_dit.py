@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from sora_core.dit import PRESETS, Cue, DiT, DiTConfig, explicit, sdpa
+from sora_core.dit import PRESETS, Cue, DiT, DiTConfig, attention, compile_blocks, explicit, pieces, quickest, sdpa
 from sora_core.dit.flops import TokenCount, count_flops, count_parameters, count_tokens
 from sora_core.dit.rope import (
     REFERENCE_STEP_S,
@@ -267,6 +267,36 @@ def test_both_attention_kernels_agree(model, given):
     same(build(attention=explicit)(**given), model(**given))
     q, k, v = torch.randn(3, 2, 9, 2, 16).unbind(0)
     torch.testing.assert_close(sdpa(q, k, v), explicit(q, k, v), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [1, 600, 1 << 20])
+def test_attention_in_pieces_is_attention(limit, monkeypatch):
+    monkeypatch.setattr(attention, "PIECE_BYTES", limit)  # a query at a time, a few, all
+    q, k, v = torch.randn(3, 2, 9, 2, 16).unbind(0)
+    torch.testing.assert_close(pieces(q, k, v), explicit(q, k, v), atol=1e-5, rtol=1e-5)
+
+
+def test_pieces_serve_inference_in_bfloat16_where_they_pay(monkeypatch):
+    used = []
+    monkeypatch.setattr(attention, "pieces", lambda q, *_: used.append(q.dtype) or q)
+    q = torch.randn(1, 4, 2, 8)
+    for pay in (True, False):
+        monkeypatch.setattr(attention, "PIECES_PAY", pay)
+        for dtype in (torch.float32, torch.bfloat16):
+            quickest(*[q.to(dtype)] * 3)
+            with torch.inference_mode():
+                quickest(*[q.to(dtype)] * 3)
+    assert used == [torch.bfloat16]
+
+
+def test_every_block_is_given_to_the_compiler(monkeypatch):
+    asked = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **how: asked.append((self, how)))
+    model = build()
+    compile_blocks(model)
+    assert asked == [(block, {"dynamic": False, "backend": "inductor"}) for block in model.blocks]
+    with pytest.raises(SoraError, match="'magic'"):
+        compile_blocks(model, backend="magic")
 
 
 def test_operations_attention_and_wrapper_are_used(given):

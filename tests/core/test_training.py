@@ -289,8 +289,8 @@ def test_the_stage_trains_on_every_kind_of_clip(tmp_path, monkeypatch):
         assert cue.start_s == pytest.approx((4 * batch.second[0].frame - 3) / 12)
         assert torch.equal(cue.mask.any(1), told.mask.any(1))
     seeds = read_progress(tmp_path / "dit" / "state.safetensors")["next_seeds"]
-    assert seeds.keys() == {"plain", "later", "cut"}
-    assert {kind: pool.next_seed for kind, pool in trainer().pools.items()} == seeds
+    assert seeds.keys() == {f"{kind}-32x32x25-12fps-level1" for kind in ("plain", "later", "cut")}
+    assert {name: pool.next_seed for name, pool in trainer().pools.items()} == seeds
     assert min(seeds.values()) >= video_windows.TRAINING_SEEDS + ENCODE_BATCH
 
 
