@@ -18,12 +18,16 @@ from ..checkpoint import find_checkpoint
 from ..errors import SoraError
 from ..media.mp4 import write_mp4
 from ..pipeline import Pipeline
-from ..request import Request, resolve
+from ..request import Plan, Request, resolve
 from .fresh import in_fresh_process, peak_memory
 from .timing import REPEATS
 
 PROMPT = "a large red ball bounces on a wooden floor"
 STEPS = 30
+QUICK_STEPS = (8, 4)
+"""Of the quick model, where the checkpoint has one that was made for them."""
+
+PARTS = ("sampling_s", "decoding_s", "writing_s", "total_s")
 
 
 def bench_end_to_end(
@@ -33,7 +37,7 @@ def bench_end_to_end(
     repeats: int = REPEATS,
     tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Make the default clip with guidance.
+    """Make the default clip with guidance, and by the quick model without.
 
     Args:
         checkpoint: the model, or the shipped one. device: where. repeats: clips behind each median.
@@ -41,8 +45,9 @@ def bench_end_to_end(
 
     Returns:
         ``cold_start_s`` (a new process, the command, the file written) with ``cold_start_peak_mib`` (None where the
-        system does not say); medians ``sampling_s``, ``decoding_s``, ``writing_s``, ``total_s``; ``clip_seconds``,
-        ``steps``, ``guidance``.
+        system does not say); medians ``sampling_s``, ``decoding_s``, ``sampling_and_decoding_s``, ``writing_s``,
+        ``total_s``, and ``times_real_time`` (seconds of clip for one of work); ``clip_seconds``, ``steps``,
+        ``guidance``. Under ``quick`` the medians by number of steps (``"8"``, ``"4"``), none without a quick model.
 
     Raises:
         SoraError: there is no model, or it is refused.
@@ -57,30 +62,46 @@ def bench_end_to_end(
         if code:
             raise SoraError(f"sora generate ended with code {code} in a process of its own; run it by hand to see why")
         pipeline = Pipeline.load(path, device)
-        samples = []
+        plans = {str(request.steps): resolve(request, pipeline.defaults) for request in _requests(pipeline)}
+        samples: dict[str, list[tuple[float, ...]]] = {steps: [] for steps in plans}
         for index in range(repeats + 1):
             say(f"clip {index} of {repeats}" if index else "warming up")
-            samples.append(_make(pipeline, Path(folder) / "warm.mp4"))
-    names = ("sampling_s", "decoding_s", "writing_s", "total_s")
-    columns = zip(*samples[1:], strict=True)
-    plan = resolve(_request(), pipeline.defaults)
+            # in turns, so that a busy moment of the machine falls on all alike
+            for steps, plan in plans.items():
+                samples[steps].append(_make(pipeline, plan, Path(folder) / "warm.mp4"))
+    (full, plan), *_ = plans.items()
     return {
         "cold_start_s": cold,
         "cold_start_peak_mib": peak / 2**20 if peak is not None else None,
-        **{name: statistics.median(column) for name, column in zip(names, columns, strict=True)},
+        **_medians(samples.pop(full)[1:], plan.seconds),
         "clip_seconds": plan.seconds,
         "steps": plan.steps,
         "guidance": plan.guidance,
+        "quick": {steps: _medians(times[1:], plan.seconds) for steps, times in samples.items()},
     }
 
 
-def _request() -> Request:
-    return Request(prompt=PROMPT, steps=STEPS)
+def _requests(pipeline: Pipeline) -> list[Request]:
+    """Return the full model's request first, then those that the quick one was made for."""
+    said = pipeline.defaults.quick
+    quick = [steps for steps in QUICK_STEPS if said is not None and steps in said.steps]
+    return [
+        Request(prompt=PROMPT, steps=STEPS, quick=False),
+        *(Request(prompt=PROMPT, steps=steps, quick=True) for steps in quick),
+    ]
 
 
-def _make(pipeline: Pipeline, path: Path) -> tuple[float, float, float, float]:
+def _medians(samples: list[tuple[float, ...]], seconds: float) -> dict[str, float]:
+    """Return the medians of what `_make` returned, for a clip of so many seconds."""
+    medians = {name: statistics.median(column) for name, column in zip(PARTS, zip(*samples, strict=True), strict=True)}
+    return medians | {
+        "sampling_and_decoding_s": statistics.median(sample[0] + sample[1] for sample in samples),
+        "times_real_time": seconds / medians["total_s"],
+    }
+
+
+def _make(pipeline: Pipeline, plan: Plan, path: Path) -> tuple[float, float, float, float]:
     """Make one clip; return the seconds of sampling (text encoder included), decoding, writing, and all together."""
-    plan = resolve(_request(), pipeline.defaults)
     times = [time.perf_counter()]
     # the results are brought to the CPU at each of these ends, so that a GPU's time falls where it belongs
     latent = pipeline.sample(pipeline.encode_prompt([PROMPT]), plan)
@@ -102,5 +123,5 @@ def _command(path: Path, device: str, threads: int, output: Path) -> tuple[int, 
     torch.set_num_threads(threads)
     words = ["generate", PROMPT, "-o", str(output), "--checkpoint", str(path), "--device", device]
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        code = main([*words, "--steps", str(STEPS)])
+        code = main([*words, "--full", "--steps", str(STEPS)])
     return code, peak_memory()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from . import tamper
+from . import peers, tamper
 from .marks import table as marks_table
 
 PROFILED = 4
@@ -68,12 +68,27 @@ def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
         "",
         "",
     )
-    names = {"sampling_s": "sampling", "decoding_s": "decoding", "writing_s": "writing", "total_s": "total"}
-    for key, name in names.items():
-        yield f"  {name}", f"{figures[key]:.2f} s", _aim(aims, f"end_to_end.{key}")
+    yield from _parts(figures, "end_to_end", aims)
     yield "  from a cold start", f"{figures['cold_start_s']:.1f} s", _aim(aims, "end_to_end.cold_start_s")
     if (peak := figures["cold_start_peak_mib"]) is not None:
         yield "  peak memory", f"{peak:,.0f} MiB", _aim(aims, "end_to_end.cold_start_peak_mib")
+    for steps, quick in figures["quick"].items():
+        yield f"the same by the quick model, {steps} steps, no guidance", "", ""
+        yield from _parts(quick, f"end_to_end.quick.{steps}", aims)
+
+
+def _parts(figures: dict[str, Any], place: str, aims: dict[str, Any]) -> Iterator[Row]:
+    """Yield the medians of making one clip; ``place`` is where the aims know them."""
+    names = {
+        "sampling_s": "sampling",
+        "decoding_s": "decoding",
+        "sampling_and_decoding_s": "the two together",
+        "writing_s": "writing",
+        "total_s": "total",
+    }
+    for key, name in names.items():
+        yield f"  {name}", f"{figures[key]:.2f} s", _aim(aims, f"{place}.{key}")
+    yield "  times real time", f"{figures['times_real_time']:.2f} x", _aim(aims, f"{place}.times_real_time")
 
 
 def _extension(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
@@ -84,6 +99,16 @@ def _extension(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
             yield f"  peak memory of {film['length_s']:g} s", f"{film['peak_mib']:,.0f} MiB", ""
     if (ratio := figures["peak_ratio"]) is not None:
         yield "  the long one's over the short one's", f"{ratio:.2f} x", _aim(aims, "extension.peak_ratio")
+
+
+def _training(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
+    yield f"a training run of {figures['preset']}, clips a second", "", ""
+    for name, timed in figures["formats"].items():
+        stages = ("render", "encode", "tell", "forward", "backward", "update")
+        alone = ", ".join(f"{stage} {timed[f'{stage}_per_s']:,.1f}" for stage in stages)
+        yield f"  {name}, {timed['batch']} at a time", f"{timed['run_per_s']:,.1f}", alone
+    yield "  the whole mix", f"{figures['run_per_s']:,.1f}", _aim(aims, "training.run_per_s")
+    yield "  what stands in the way", "", figures["in_the_way"]
 
 
 def _aim(aims: dict[str, Any], key: str) -> str:
@@ -98,6 +123,8 @@ TABLES = {
     "vae": _vae,
     "end_to_end": _end_to_end,
     "extension": _extension,
+    "training": _training,
+    "peers": peers.rows,
     "marks": marks_table.rows,
     "tamper": tamper.rows,
 }

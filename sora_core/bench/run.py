@@ -18,7 +18,7 @@ __all__ = ["AIMS", "SUBJECTS", "bench", "table"]
 SPEEDS = ("dit", "vae", "end-to-end", "extension")
 """What ``all`` measures: how fast the machine runs the model."""
 
-SUBJECTS = (*SPEEDS, "marks", "tamper")
+SUBJECTS = (*SPEEDS, "training", "peers", "marks", "tamper")
 
 ProgressCallback = Callable[[float, float, str], None]
 """Measurements begun, measurements in all, and what is being measured."""
@@ -42,9 +42,15 @@ AIMS = (
     Aim("vae.memory.stream.growth_ratio", 1.2),
     Aim("vae.memory.whole.growth_ratio", 1.2),
     Aim("end_to_end.total_s", 6.0),
+    Aim("end_to_end.quick.8.sampling_and_decoding_s", 1.0),
+    Aim("end_to_end.quick.8.times_real_time", 1.0, at_least=True),
+    Aim("end_to_end.quick.4.times_real_time", 1.0, at_least=True),
     Aim("end_to_end.cold_start_s", 15.0),
     Aim("end_to_end.cold_start_peak_mib", 1430.0),
     Aim("extension.peak_ratio", 1.1),
+    *(Aim(f"peers.transformer.{size}.bfloat16.speedup", 1.3, at_least=True) for size in ("200", "600", "1800")),
+    Aim("peers.decoder.bfloat16.time_ratio", 0.333),
+    Aim("peers.decoder.float32.time_ratio", 0.333),
     Aim("marks.picture.quality.natural.psnr_db", 42.0, at_least=True),
     Aim("marks.picture.attacks.h_264_crf_23.natural.bits", 0.99, at_least=True),
     Aim("marks.picture.attacks.h_264_crf_30.natural.bits", 0.99, at_least=True),
@@ -71,20 +77,21 @@ def bench(
     """Measure the speed of one part or of all, or what the marks withstand.
 
     Args:
-        subject: ``dit``, ``vae``, ``end-to-end``, ``extension``, ``marks``, ``tamper`` or ``all``, which leaves
-            out the last two: they say nothing of speed.
+        subject: one of `SUBJECTS` or ``all``, which is `SPEEDS`: ``training`` takes minutes, ``peers`` needs an extra,
+            and the last two say nothing of speed.
         checkpoint: whose weights, or None for the shipped one; ``dit`` needs none.
         device: where. repeats: samples behind each median.
         full: all attacks on all clips, which takes hours, or 10,000 damages; of ``marks`` and ``tamper`` alone.
         progress: told before each measurement.
 
     Returns:
-        ``machine`` and, for each subject (``dit``, ``vae``, ``end_to_end``, ``extension``, ``marks``, ``tamper``), its
-        figures; ``aims`` holds key, aim and whether it is met. See `dit.bench_dit`, `vae.bench_vae`,
-        `end_to_end.bench_end_to_end`, `extension.bench_extension`, `marks.suite.bench_marks`, `tamper.bench_tamper`.
+        ``machine`` and, for each subject (``end_to_end`` with an underscore), its figures; ``aims`` holds key, aim and
+        whether it is met. See `dit.bench_dit`, `vae.bench_vae`, `end_to_end.bench_end_to_end`,
+        `extension.bench_extension`, `training.bench_training`, `peers.bench_peers`, `marks.suite.bench_marks`,
+        `tamper.bench_tamper`.
 
     Raises:
-        SoraError: unknown subject, or no usable model.
+        SoraError: unknown subject, no usable model, or an extra that is missing.
     """
     if subject not in (*SUBJECTS, "all"):
         raise SoraError(f"subject {subject!r} is not known; choose one of {', '.join(SUBJECTS)} or all")
@@ -105,6 +112,14 @@ def bench(
             from .extension import bench_extension
 
             figures["extension"] = bench_extension(checkpoint, device, tell=tell)
+        elif name == "training":
+            from .training import bench_training
+
+            figures["training"] = bench_training(checkpoint, device, tell=tell)
+        elif name == "peers":
+            from .peers import bench_peers
+
+            figures["peers"] = bench_peers(checkpoint, device, repeats=repeats, tell=tell)
         elif name == "marks":
             from .marks import suite
 

@@ -101,6 +101,11 @@ def _latents(count: int, cells: int) -> Iterator[Tensor]:
         yield torch.randn(1, VIDEO_CHANNELS, min(STREAMED_FRAMES, count - start), cells, cells)
 
 
+def load_decoder(checkpoint: Path | str | None = None, device: torch.device | str = "cpu") -> VideoVAE:
+    """Return a checkpoint's video VAE, or the shipped one's; an untrained one of the default size where none is."""
+    return _load(_checkpoint(checkpoint), device)
+
+
 def _checkpoint(path: Path | str | None) -> Path | None:
     """Return the checkpoint to take the VAE from, or None where none is shipped."""
     if path is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sora_core.bench import dit, end_to_end, extension, fresh, vae
-from sora_core.bench.report import table
+from sora_core.bench.report import _end_to_end, table
 from sora_core.bench.run import AIMS, bench, figure, judged
 from sora_core.bench.timing import median_seconds
 from sora_core.dit import PRESETS, DiTConfig
 from sora_core.errors import SoraError
+from sora_core.request import Defaults, Quick
 from sora_core.types import ClipFormat
 
 
@@ -49,6 +51,8 @@ def test_every_subject_is_measured(tiny_checkpoint):
     assert figures["vae"].keys() == {"ms_per_frame", "large_ms_per_frame", "memory"}
     assert {"sampling_s", "decoding_s", "writing_s", "total_s", "cold_start_s"} <= set(figures["end_to_end"])
     assert figures["end_to_end"]["steps"] == 2
+    assert figures["end_to_end"]["quick"] == {}
+    assert figures["end_to_end"]["times_real_time"] > 0
     assert figures["extension"]["peak_ratio"] >= 1
     assert told[0][2] == "dit: starting"
     assert told[-1][:2] == (1, 1)
@@ -71,6 +75,20 @@ def test_aims_are_judged_where_there_is_a_figure():
     assert figure({"a": {"b": 2}}, "a.b") == 2
     assert figure({"a": 1}, "a.b") is None
     assert {aim.words() for aim in AIMS} >= {">= 0.27", "<= 1.2", "<= 6"}
+
+
+def test_the_quick_model_is_measured_for_the_steps_it_was_made_for():
+    pipeline = SimpleNamespace(defaults=Defaults(quick=Quick(rank=4, steps=(4, 2))))
+    assert [(request.steps, request.quick) for request in end_to_end._requests(pipeline)] == [(30, False), (4, True)]
+    plain = SimpleNamespace(defaults=Defaults())
+    assert [request.steps for request in end_to_end._requests(plain)] == [30]
+    medians = end_to_end._medians([(1.0, 2.0, 3.0, 6.0), (3.0, 4.0, 3.0, 10.0), (2.0, 0.0, 3.0, 5.0)], 3.0)
+    assert medians["sampling_and_decoding_s"] == 3
+    assert medians["times_real_time"] == 0.5
+    figures = {"clip_seconds": 3.0, "steps": 30, "guidance": 4.0, "cold_start_s": 9.0, "cold_start_peak_mib": None}
+    figures |= {**medians, "quick": {"4": medians}}
+    rows = list(_end_to_end(figures, judged({"end_to_end": figures})))
+    assert ("  times real time", "0.50 x", "aim >= 1: missed") in rows
 
 
 def test_calls_take_turns():
