@@ -197,6 +197,27 @@ def find_contacts(segments: list[Segment], fps: float) -> np.ndarray:
     return np.asarray(times, dtype=np.float64)
 
 
+def find_rebounds(segments: list[Segment], fps: float) -> list[tuple[float, float]]:
+    """Return the speeds into and out of each contact that lies between two flights, frame heights per second.
+
+    Args:
+        segments: from `split_track`. fps: frames per second.
+
+    Returns:
+        Pairs of speeds, both positive: into from the fit before, out from the fit after, where the two meet. Flights
+        of fewer than `ARC_FRAMES` frames tell no speed.
+    """
+    found = []
+    for before, after in pairwise([s for s in segments if s.frames >= 2]):
+        if not (before.is_arc and after.is_arc) or after.start - before.stop > 2:
+            continue
+        time = _crossing(before, after, fps)
+        into, out = before.speed(time), -after.speed(time - (after.start - before.start) / fps)
+        if into >= KINK and out > 0:
+            found.append((into, out))
+    return found
+
+
 def _mend_tail(segments: list[Segment], fps: float) -> list[Segment]:
     """Read two last frames after a flight again, since any curve fits them.
 

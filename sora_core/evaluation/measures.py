@@ -11,10 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..world.spec import MATERIALS
 from ..world.vocabulary import STRIKING
 from .contacts import gravity_error, gravity_residual_px
+from .counting import count_kept
 from .detector import Detection
 from .identity import Look, identity
+from .physics import REBOUNDING, camera_error, momentum_change, restitution_error, velocity_error
+from .prompts import FLYING
+
+DEFAULT_MATERIAL = MATERIALS[0]
 
 TOLERANCE_S = 0.050
 """An onset and a contact that are no further apart than this belong together."""
@@ -25,9 +31,6 @@ CAP_S = 0.250
 CAP_DB = 100.0
 """Signal to noise of two equal signals."""
 
-FLYING = frozenset({"bounce", "fall"})
-"""Motions whose gravity is measured."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
@@ -35,6 +38,8 @@ class Judged:
 
     expected: attribute to word, only those that the prompt names. group: one of `prompts.GROUPS`. first: its first
     frame, uint8 ``[H, W, 3]``. image: the frame that it was to start from. reference: the look that it was to keep.
+    material: of the actor, which the prompt leaves out where it is rubber. seconds, aspect: of the clip, width over
+    height. heights: every path that the image leaves open (see `physics.true_heights`), at fps frames per second.
     """
 
     group: str
@@ -43,6 +48,11 @@ class Judged:
     first: Tensor
     image: Tensor | None = None
     reference: Look | None = None
+    material: str = DEFAULT_MATERIAL
+    seconds: float = 1.0
+    aspect: float = 1.0
+    fps: float = 12.0
+    heights: np.ndarray | None = None
 
     @property
     def right(self) -> dict[str, bool]:
@@ -102,8 +112,10 @@ def all_correct(clips: Sequence[Judged]) -> float | None:
     return _mean([all(clip.right.values()) for clip in clips])
 
 
-def synchrony(clips: Sequence[Judged]) -> tuple[float | None, float | None]:
-    """Return onset F1 over all contacts and onsets of the clips, and the median offset in milliseconds."""
+def synchrony(clips: Sequence[Judged]) -> tuple[float | None, float | None, float | None]:
+    """Return onset F1 over all contacts and onsets of the clips, and the offset in milliseconds: median and 95th
+    percentile.
+    """
     matches = [
         match_onsets(
             clip.detection.contacts,
@@ -117,7 +129,9 @@ def synchrony(clips: Sequence[Judged]) -> tuple[float | None, float | None]:
     errors = sum(m.misses + m.false for m in matches)
     offsets = [offset for m in matches for offset in m.offsets]
     f1 = 2 * hits / (2 * hits + errors) if hits + errors else None
-    return f1, 1000.0 * float(np.median(offsets)) if offsets else None
+    if not offsets:
+        return f1, None, None
+    return f1, 1000.0 * float(np.median(offsets)), 1000.0 * float(np.percentile(offsets, 95))
 
 
 def gravity(clips: Sequence[Judged]) -> tuple[float | None, float | None]:
@@ -125,6 +139,43 @@ def gravity(clips: Sequence[Judged]) -> tuple[float | None, float | None]:
     flying = [clip.detection.segments for clip in clips if clip.expected.get("motion") in FLYING]
     errors = [error for segments in flying if (error := gravity_error(segments)) is not None]
     return _mean([gravity_residual_px(segments) for segments in flying]), float(np.median(errors)) if errors else None
+
+
+def restitution(clips: Sequence[Judged]) -> float | None:
+    """Return the mean absolute error of restitution over the prompts that rebound."""
+    return _mean([restitution_error(c.detection, c.material) for c in clips if c.expected.get("motion") in REBOUNDING])
+
+
+def momentum(clips: Sequence[Judged]) -> float | None:
+    """Return the median relative change of momentum over the prompts of two actors that collide."""
+    changes = [momentum_change(clip.detection) for clip in clips if clip.expected.get("motion") == "collide"]
+    told = [change for change in changes if change is not None]
+    return float(np.median(told)) if told else None
+
+
+def velocity(clips: Sequence[Judged]) -> float | None:
+    """Return the mean relative velocity error over the clips whose image determines the motion."""
+    return _mean([velocity_error(c.detection, c.heights, c.fps) for c in clips if c.heights is not None])
+
+
+def actors_kept(clips: Sequence[Judged]) -> float | None:
+    """Return the share of clips that show as many actors as they were to, from first to last."""
+    return _mean([count_kept(c.detection.counts, 2 if c.expected.get("motion") == "collide" else 1) for c in clips])
+
+
+def camera(clips: Sequence[Judged]) -> tuple[float | None, float | None]:
+    """Return how far pan (pixels per second at 64 px) and zoom (growth per second) are from what the words allow."""
+    named = [c for c in clips if "camera" in c.expected]
+    errors = [camera_error(c.expected["camera"], c.detection.moved, c.seconds, c.aspect) for c in named]
+    return _mean([pan for pan, _ in errors]), _mean([zoom for _, zoom in errors])
+
+
+def material_heard(clips: Sequence[Judged]) -> float | None:
+    """Return the share of striking prompts whose material is told from the sound; None where none was told."""
+    striking = [clip for clip in clips if clip.expected.get("motion") in STRIKING]
+    if all(clip.detection.material is None for clip in striking):
+        return None
+    return _mean([clip.detection.material == clip.material for clip in striking])
 
 
 def reference_identity(clips: Sequence[Judged]) -> float | None:

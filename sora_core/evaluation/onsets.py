@@ -21,6 +21,15 @@ SILENCE = 0.01
 GAP_S = 0.07
 """Least time between two onsets."""
 
+ATTACK_S = 0.008
+"""Longest climb from a quarter to three quarters of an impact's envelope; that of a bird's chirp takes 14 ms."""
+
+LOUD = 0.04
+"""Least by which an impact is louder than all of what was heard just before: rain, wind and motors go on."""
+
+EARLIER_S = 0.03
+"""How long before an impact is listened to: the lowest motor beats every 22 ms."""
+
 
 def is_silent(audio_S: np.ndarray) -> bool:
     """Say whether a clip's sound never leaves the floor."""
@@ -49,8 +58,8 @@ def find_onsets(audio_S: np.ndarray, sample_rate: int) -> np.ndarray:
     for n in np.argsort(-flux_N):
         if flux_N[n] < threshold:
             break
-        time = _refine(audio_S, sample_rate, n * HOP_S)
-        if all(abs(time - other) >= GAP_S for other in kept):
+        time, sharp = _refine(audio_S, sample_rate, n * HOP_S)
+        if sharp and all(abs(time - other) >= GAP_S for other in kept):
             kept.append(time)
     return np.sort(np.asarray(kept, dtype=np.float64))
 
@@ -71,14 +80,17 @@ def _flux(audio_S: np.ndarray, sample_rate: int) -> np.ndarray:
     return np.pad(flux_N, (0, count + abs(shift)))[max(shift, 0) :][:count]
 
 
-def _refine(audio_S: np.ndarray, sample_rate: int, around: float) -> float:
-    """Return the time within 20 ms of ``around`` at which the envelope climbs out of what was there before."""
+def _refine(audio_S: np.ndarray, sample_rate: int, around: float) -> tuple[float, bool]:
+    """Return the time within 20 ms of ``around`` at which the envelope climbs out of what was there before.
+
+    Also say whether it is the attack of an impact: `ATTACK_S` long at most and `LOUD` at least.
+    """
     step = max(1, sample_rate // 2000)
     low = max(0, round((around - 0.020) * sample_rate))
     high = min(len(audio_S), round((around + 0.020) * sample_rate))
     count = (high - low) // step
     if count < 4:
-        return around
+        return around, False
     envelope_N = np.abs(audio_S[low : low + count * step]).reshape(count, step).max(axis=1)
     # Running maximum over 2 ms bridges the zero crossings of a tone of 250 Hz and more.
     held_N = np.max(np.lib.stride_tricks.sliding_window_view(np.pad(envelope_N, (3, 0), mode="edge"), 4), axis=1)
@@ -86,4 +98,9 @@ def _refine(audio_S: np.ndarray, sample_rate: int, around: float) -> float:
     before = held_N[: top + 1].min()
     bottom = top - int(np.argmin(held_N[top::-1]))
     above_N = np.flatnonzero(held_N[bottom : top + 1] >= before + 0.25 * (held_N[top] - before))
-    return (low + (bottom + int(above_N[0])) * step) / sample_rate
+    risen_N = np.flatnonzero(held_N[bottom : top + 1] >= before + 0.75 * (held_N[top] - before))
+    attack_s = (int(risen_N[0]) - int(above_N[0])) * step / sample_rate
+    start = low + (bottom + int(above_N[0])) * step
+    earlier_S = np.abs(audio_S[max(0, start - round(EARLIER_S * sample_rate)) : max(0, start - 2 * step)])
+    risen = held_N[top] - (earlier_S.max() if earlier_S.size else 0.0)
+    return start / sample_rate, bool(attack_s <= ATTACK_S and risen >= LOUD)

@@ -14,6 +14,9 @@ from ..world.vocabulary import HELD_OUT_WORDS, split_words
 GROUPS = ("plain", "held_out_pairs", "held_out_words", "image", "reference")
 """Plain, pairs and words make up the asked number of clips; image and reference come on top."""
 
+FLYING = ("bounce", "fall")
+"""Motions that one image determines, but for the moment of release; their gravity is measured too."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -40,7 +43,7 @@ def draw_cases(level: Level, clips: int, seed: int = 0) -> list[Case]:
 
     Returns:
         Cases, group by group, every caption medium or dense, so that all attributes are named; only those with a
-        reference leave the actor's looks to the picture.
+        reference leave the actor's looks to the picture. Half of the images are of motions in `FLYING`.
     """
     extra = max(1, clips // 8)
     pairs = words = clips // 4
@@ -48,8 +51,12 @@ def draw_cases(level: Level, clips: int, seed: int = 0) -> list[Case]:
     generator = torch.Generator().manual_seed(seed)
     cases: list[Case] = []
     for group, count in counts.items():
-        for _ in range(count):
-            shown = sample_attributes(level, generator, "held_out_pairs" if group == "held_out_pairs" else "train")
+        for index in range(count):
+            split = "held_out_pairs" if group == "held_out_pairs" else "train"
+            shown = sample_attributes(level, generator, split)
+            # Every other image is of a motion that it determines, so that velocities can be measured.
+            while group == "image" and index % 2 == 0 and shown.motion not in FLYING:
+                shown = sample_attributes(level, generator, split)
             length = ("medium", "dense")[int(torch.randint(2, (), generator=generator))]
             vocabulary = "held_out" if group == "held_out_words" else "train"
             prompt = caption(shown, length, generator, vocabulary, reference=group == "reference")
@@ -57,9 +64,21 @@ def draw_cases(level: Level, clips: int, seed: int = 0) -> list[Case]:
     return cases
 
 
+def judged_names(level: Level) -> tuple[str, ...]:
+    """Return the attributes that are judged at a level: those that pixels tell.
+
+    The weather is one of them, and the second actor (``other``: colour and object). The material is none: it is heard,
+    and only where something strikes, so that it has a figure of its own.
+    """
+    names = level.attributes
+    names = (*names, "weather") if len(level.weathers) > 1 else names
+    return (*names, "other") if "collide" in level.motions else names
+
+
 def expected(attributes: Attributes, level: Level) -> dict[str, str]:
-    """Return the attributes that are judged at a level; the direction only where the motion has one."""
-    return {name: word for name in level.attributes if (word := getattr(attributes, name))}
+    """Return what is judged of a clip: direction and second actor only where there is one."""
+    words = {name: getattr(attributes, name) for name in judged_names(level)}
+    return {name: word if isinstance(word, str) else " ".join(word) for name, word in words.items() if word}
 
 
 def group_of(prompt: str, named: dict[str, str]) -> str:

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 
 from ..errors import SoraError
-from ..types import Clip
+from ..types import SAMPLE_RATE, Clip
 from ..world.reading import read_prompt
 from ..world.spec import LEVELS, Level
 from .detector import Detector
 from .figures import Quality, figures
-from .measures import Judged, psnr_db, snr_db
-from .onsets import is_silent
+from .measures import CAP_S, DEFAULT_MATERIAL, Judged, psnr_db, snr_db
+from .onsets import find_onsets, is_silent
+from .physics import true_heights
 from .pictures import Showcase
-from .prompts import GROUPS, Case, draw_cases, expected, group_of
+from .prompts import FLYING, GROUPS, Case, draw_cases, expected, group_of, judged_names
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
@@ -33,6 +34,21 @@ ProgressCallback = Callable[[float, float, str], None]
 """Clips done, clips in all, and what is being done."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is measured where the checkpoint's own is not wanted; None takes that.
+
+    level: of the world. size: width and height in pixels. seconds: length. steps: of the sampler. quick: True for the
+    quick model, False for the full one.
+    """
+
+    level: int | None = None
+    size: tuple[int, int] | None = None
+    seconds: float | None = None
+    steps: int | None = None
+    quick: bool | None = None
+
+
 @dataclass
 class Columns:
     """What is gathered: the judged clips of each column, and the closeness of the VAEs' copies."""
@@ -42,6 +58,7 @@ class Columns:
     round_trip: list[Judged] = field(default_factory=list)
     video_db: list[float] = field(default_factory=list)
     audio_db: list[float] = field(default_factory=list)
+    onset_s: list[float] = field(default_factory=list)
 
 
 def evaluate(
@@ -53,6 +70,7 @@ def evaluate(
     source: Path | str | None = None,
     progress: ProgressCallback | None = None,
     pictures: Path | None = None,
+    asked: Asked | None = None,
 ) -> dict[str, Any]:
     """Measure what a model makes, or clips that are there.
 
@@ -65,10 +83,11 @@ def evaluate(
         source: a folder of clips (MP4 with tags, or with a JSON sidecar: prompt, seed, level) to measure instead.
         progress: told after every batch.
         pictures: a folder for a contact sheet and spectrograms of what was measured. Not used with ``source``.
+        asked: level, format and sampler where the checkpoint's own are not wanted. Not used with ``source``.
 
     Returns:
-        The figures of `figures.figures`, with ``clips``, ``clips_seen`` in training, ``seconds``, ``level`` and
-        ``format``, and the objects
+        The figures of `figures.figures`, with ``clips``, ``clips_seen`` in training, ``seconds``, ``level``,
+        ``format`` and ``sampler`` (steps, guidance, quick), and the objects
         ``ground_truth``, ``vae_round_trip`` and ``shuffled``, which hold the same keys. A figure that nothing was
         measured for is None.
 
@@ -82,7 +101,7 @@ def evaluate(
     else:
         from ..pipeline import Pipeline
 
-        result = measure_pipeline(Pipeline.load(checkpoint, device), clips, seed, tell, pictures)
+        result = measure_pipeline(Pipeline.load(checkpoint, device), clips, seed, tell, pictures=pictures, asked=asked)
     return {**result, "seconds": time.monotonic() - started}
 
 
@@ -91,20 +110,27 @@ def measure_pipeline(
     clips: int,
     seed: int = 0,
     progress: ProgressCallback | None = None,
+    *,
     pictures: Path | None = None,
+    asked: Asked | None = None,
 ) -> dict[str, Any]:
     """Measure a loaded pipeline; arguments and result as `evaluate`, without ``seconds``."""
     from ..request import Request, resolve
     from .make import Maker
 
+    asked = asked or Asked()
     world = pipeline.metadata.world if pipeline.metadata else None
-    level = LEVELS[world.level if world else 1]
-    plan = resolve(Request(prompt="evaluation"), pipeline.defaults)
+    level = LEVELS[asked.level or (world.level if world else 1)]
+    width, height = asked.size or (None, None)
+    wish = Request(
+        prompt="evaluation", width=width, height=height, seconds=asked.seconds, steps=asked.steps, quick=asked.quick
+    )
+    plan = resolve(wish, pipeline.defaults)
     maker = Maker(pipeline=pipeline, plan=plan)
     detector = Detector(level)
     cases = draw_cases(level, clips, seed)
     columns = Columns()
-    showcase = Showcase()
+    showcase = Showcase(cases, seed)
     done = 0
     for group in GROUPS:
         members = [case for case in cases if case.group == group]
@@ -118,8 +144,8 @@ def measure_pipeline(
                 progress(done, len(cases), group.replace("_", " "))
     if pictures is not None:
         showcase.draw(pictures)
-    quality = Quality(video_db=columns.video_db, audio_db=columns.audio_db)
-    names = level.attributes
+    quality = Quality(video_db=columns.video_db, audio_db=columns.audio_db, onset_s=columns.onset_s)
+    names = judged_names(level)
     return {
         **figures(columns.model, names, quality),
         "clips": clips,
@@ -128,6 +154,7 @@ def measure_pipeline(
         "format": _format(
             Clip(torch.zeros(plan.frames, plan.format.height, plan.format.width, 3), None, plan.format.fps)
         ),
+        "sampler": {"steps": plan.steps, "guidance": plan.guidance, "quick": plan.quick},
         "ground_truth": figures(columns.truth, names, Quality.perfect()),
         "vae_round_trip": figures(columns.round_trip, names, quality),
         "shuffled": figures(shuffled(columns.model, seed), names, quality),
@@ -138,10 +165,15 @@ def _measure_batch(maker: Maker, detector: Detector, batch: Sequence[Case], colu
     """Make a batch three ways, judge each and compare the VAEs' copies with the truth; return the model's clips."""
     from .make import reference_pictures, true_clips
 
+    plan = maker.plan
     truth = true_clips(batch, maker.plan)
     images = [clip.frames[0] for clip in truth] if batch[0].group == "image" else []
     pictures = reference_pictures(batch, maker.plan) if batch[0].group == "reference" else []
     looks = [detector(Clip(picture[None], None, maker.plan.format.fps)).look for picture in pictures]
+    heights = [
+        true_heights(case.attributes, case.seed, plan.format) if images and case.attributes.motion in FLYING else None
+        for case in batch
+    ]
     made = maker.generate(batch, images, pictures)
     copies = maker.round_trip(truth)
     for column, shown in ((columns.model, made), (columns.truth, truth), (columns.round_trip, copies)):
@@ -154,13 +186,25 @@ def _measure_batch(maker: Maker, detector: Detector, batch: Sequence[Case], colu
                     first=clip.frames[0],
                     image=images[index] if images else None,
                     reference=looks[index] if looks else None,
+                    material=case.attributes.material,
+                    seconds=plan.format.seconds,
+                    aspect=plan.format.width / plan.format.height,
+                    fps=plan.format.fps,
+                    heights=heights[index],
                 )
             )
     for clip, copy in zip(truth, copies, strict=True):
         columns.video_db.append(psnr_db(clip.frames, copy.frames))
         if clip.audio is not None and copy.audio is not None and not is_silent(clip.audio.numpy()):
             columns.audio_db.append(snr_db(clip.audio, copy.audio))
+            columns.onset_s += onset_distances(clip.audio.numpy(), copy.audio.numpy())
     return made
+
+
+def onset_distances(sound_S: np.ndarray, copy_S: np.ndarray) -> list[float]:
+    """Return how far each onset of a sound is from the nearest one of its copy, seconds, at most `CAP_S`."""
+    onsets, copied = (find_onsets(sound, SAMPLE_RATE) for sound in (sound_S, copy_S))
+    return [min(CAP_S, float(np.abs(copied - onset).min())) if len(copied) else CAP_S for onset in onsets]
 
 
 def shuffled(clips: Sequence[Judged], seed: int = 0) -> list[Judged]:
@@ -173,7 +217,16 @@ def shuffled(clips: Sequence[Judged], seed: int = 0) -> list[Judged]:
         # Each takes the wish of the next in a random circle, so that none keeps its own.
         for one, other in zip(order, np.roll(order, 1), strict=True):
             wish = members[other]
-            result.append(replace(members[one], expected=wish.expected, image=wish.image, reference=wish.reference))
+            result.append(
+                replace(
+                    members[one],
+                    expected=wish.expected,
+                    image=wish.image,
+                    reference=wish.reference,
+                    material=wish.material,
+                    heights=wish.heights,
+                )
+            )
     return result
 
 
@@ -198,23 +251,27 @@ def _measure_folder(folder: Path, seed: int, progress: ProgressCallback) -> dict
         judged.append(
             Judged(
                 group=group_of(prompt, named),
-                expected={name: word for name, word in named.items() if name in level.attributes},
+                expected={name: word for name, word in named.items() if name in judged_names(level)},
                 detection=Detector(level)(clip),
                 first=clip.frames[0],
+                material=named.get("material", DEFAULT_MATERIAL),
+                seconds=len(clip.frames) / clip.fps,
+                aspect=clip.frames.shape[2] / clip.frames.shape[1],
+                fps=clip.fps,
             )
         )
         shape = _format(clip)
         progress(index + 1, len(paths), path.name)
     nothing = Quality(video_db=[], audio_db=[])
-    empty = figures([], level.attributes, nothing)
+    empty = figures([], judged_names(level), nothing)
     return {
-        **figures(judged, level.attributes, nothing),
+        **figures(judged, judged_names(level), nothing),
         "clips": len(judged),
         "level": level.number,
         "format": shape,
         "ground_truth": empty,
         "vae_round_trip": empty,
-        "shuffled": figures(shuffled(judged, seed), level.attributes, nothing),
+        "shuffled": figures(shuffled(judged, seed), judged_names(level), nothing),
     }
 
 

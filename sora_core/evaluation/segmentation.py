@@ -32,6 +32,10 @@ STRANGE = 0.16
 """Mean colour distance from every known scene above which the scene is called unknown."""
 
 
+MIXED = frozenset({"meadow", "snow"})
+"""Scenes whose rows hold things further than `TEXTURE` from the row's colour: a far hill, firs."""
+
+
 class Segmentation(NamedTuple):
     """A clip taken apart.
 
@@ -53,17 +57,34 @@ def segment(frames: Tensor, scenes: Sequence[str]) -> Segmentation:
         scenes: names that may be the answer.
 
     Returns:
-        Segmentation at `WORK_HEIGHT`. The background of a pixel is what it shows when it is most like its row, and the
-        row's colour where it never is, so that an actor that rests for most of the clip is not taken for scene.
+        Segmentation at `WORK_HEIGHT`, see `take_apart`.
     """
-    picture = at_work_height(frames)
+    return take_apart(at_work_height(frames), scenes)
+
+
+def take_apart(picture: Tensor, scenes: Sequence[str], shown: Tensor | None = None) -> Segmentation:
+    """Separate a clip of a still camera, at `WORK_HEIGHT` already.
+
+    Args:
+        picture: float ``[F, H, W, 3]`` in [0, 1].
+        scenes: names that may be the answer.
+        shown: 1 where the clip showed this place at that time, ``[F, H, W]``; None for everywhere.
+
+    Returns:
+        Segmentation. The background of a pixel is what it shows when it is most like its row, and the row's colour
+        where it never is, so that an actor that rests for most of the clip is not taken for scene. Scenes with things
+        of another colour on the horizon (`MIXED`) have these as well as the row's colour.
+    """
     still_HW3 = picture[:: 2 if len(picture) > 8 else 1].median(dim=0).values
     scene, rows_H3 = _rows(still_HW3, tuple(scenes))
-    background = _background(picture, rows_H3)
+    like_RH3 = rows_H3[None]
+    if scene in MIXED:
+        like_RH3 = torch.cat([like_RH3, mixed_rows(scene)])
+    background = _background(picture, like_RH3, shown)
     far_FHW = (picture - background).norm(dim=-1)
     quiet = (4.0 * far_FHW.median()).clamp(*QUIET)
     alpha = ((far_FHW - quiet) / RAMP).clamp(0.0, 1.0)
-    return Segmentation(picture, background, alpha, scene)
+    return Segmentation(picture, background, alpha if shown is None else alpha * shown, scene)
 
 
 def at_work_height(frames: Tensor) -> Tensor:
@@ -78,15 +99,22 @@ def at_work_height(frames: Tensor) -> Tensor:
     return planes.permute(0, 2, 3, 1).contiguous()
 
 
-def _background(picture_FHW3: Tensor, rows_H3: Tensor) -> Tensor:
-    """Return, for each pixel, the mean of the three frames most like its row or one beside it, or the row's colour."""
-    padded = torch.cat([rows_H3[:1], rows_H3, rows_H3[-1:]])
+def _background(picture_FHW3: Tensor, like_RH3: Tensor, shown: Tensor | None) -> Tensor:
+    """Return, for each pixel, the mean of the three frames most like its row or one beside it, or the row's colour.
+
+    ``like_RH3`` holds the row's own colour first, then what else it may show.
+    """
+    height = picture_FHW3.shape[1]
+    padded = torch.cat([like_RH3[:, :1], like_RH3, like_RH3[:, -1:]], 1)
     off_FHW = torch.full(picture_FHW3.shape[:3], torch.inf, device=picture_FHW3.device)
-    for k in range(3):
-        off_FHW = torch.minimum(off_FHW, (picture_FHW3 - padded[k : k + len(rows_H3), None]).square().sum(-1))
+    for row_H3 in padded:
+        for k in range(3):
+            off_FHW = torch.minimum(off_FHW, (picture_FHW3 - row_H3[k : k + height, None]).square().sum(-1))
+    if shown is not None:
+        off_FHW = torch.where(shown > 0, off_FHW, torch.inf)
     least = off_FHW.topk(min(3, len(picture_FHW3)), dim=0, largest=False)
     shown_HW3 = picture_FHW3.gather(0, least.indices[..., None].expand(-1, -1, -1, 3)).mean(0)
-    return torch.where((least.values[-1] < TEXTURE**2)[..., None], shown_HW3, rows_H3[:, None])
+    return torch.where((least.values[-1] < TEXTURE**2)[..., None], shown_HW3, like_RH3[0, :, None])
 
 
 def _rows(still_HW3: Tensor, scenes: tuple[str, ...]) -> tuple[str | None, Tensor]:
@@ -117,3 +145,18 @@ def scene_rows(scenes: tuple[str, ...]) -> Tensor:
     shape = (8, WORK_HEIGHT, WORK_HEIGHT)
     painted = [SCENERY[name](x.expand(shape), y.expand(shape), dice, pixel) for name in scenes]
     return torch.stack([p.mean(dim=(0, 3)).T for p in painted])
+
+
+@lru_cache(maxsize=8)
+def mixed_rows(scene: str) -> Tensor:
+    """Return four colours of each row of an empty scene, from its darkest to its lightest, float ``[4, H, 3]``."""
+    pixel = 1.0 / WORK_HEIGHT
+    middle = (torch.arange(WORK_HEIGHT) + 0.5) * pixel
+    y, x = (g[None] for g in torch.meshgrid(middle, middle, indexing="ij"))
+    shape = (8, WORK_HEIGHT, WORK_HEIGHT)
+    painted = SCENERY[scene](x.expand(shape), y.expand(shape), Dice(range(8)), pixel)
+    pixels_HN3 = painted.permute(2, 0, 3, 1).flatten(1, 2)
+    order_HN = pixels_HN3.sum(-1).argsort(dim=1)
+    ranks = (torch.tensor([0.03, 0.35, 0.65, 0.97]) * (order_HN.shape[1] - 1)).round().long()
+    picked_H4 = order_HN[:, ranks]
+    return pixels_HN3.gather(1, picked_H4[..., None].expand(-1, -1, 3)).transpose(0, 1).contiguous()

@@ -17,6 +17,7 @@ from ..world.render import RIM
 from ..world.shapes import SHAPES
 from ..world.spec import COLOURS, SIZES
 from .segmentation import WORK_HEIGHT, Segmentation
+from .tracking import Track
 
 PATCH = 33
 """Side in pixels of the patch around the actor; the largest object spans 28."""
@@ -35,6 +36,9 @@ RADII = tuple(size * scale for size in SIZES.values() for scale in (0.94, 0.97, 
 """Radii tried, in frame heights: those of the world, whose clips vary each size by 6 %. What lies between is
 left out, so that a blurred star is not taken for a ball of a size that there is not."""
 
+OTHER_RADII = tuple(0.095 + 0.01 * step for step in range(8))
+"""Radii tried for a second actor, which has any size: those of `world.actors.OTHER_RADII`."""
+
 SHIFTS = ((0.0, 0.0), (-0.8, 0.0), (0.8, 0.0), (0.0, -0.8), (0.0, 0.8))
 """Pixels by which the centres are moved: the centroid of a bright actor on a bright wall is off by the part of its rim
 that is lost in the wall."""
@@ -44,14 +48,13 @@ SYMMETRY: dict[str, int] = {"ball": 2, "box": 4, "star": 5, "ring": 1}
 
 
 class Templates(NamedTuple):
-    """Candidates: cover ``[K, P]`` in [0, 1] and paint ``[K, P, 3]`` (colour times cover), with what the error needs.
+    """Candidates in no colour yet: cover ``[K, P]`` and light ``[K, P]`` (brightness times cover), both in [0, 1.15].
 
-    covered: cover squared; crossed: paint times cover ``[K, 3 P]``; energy: paint squared, summed ``[K]``; names,
-    radii: of each candidate.
+    covered: cover squared; crossed: light times cover; energy: light squared, summed ``[K]``; names, radii: of each.
     """
 
     cover: Tensor
-    paint: Tensor
+    light: Tensor
     covered: Tensor
     crossed: Tensor
     energy: Tensor
@@ -63,7 +66,7 @@ class Templates(NamedTuple):
         rows = torch.tensor(kept)
         return Templates(
             self.cover[rows],
-            self.paint[rows],
+            self.light[rows],
             self.covered[rows],
             self.crossed[rows],
             self.energy[rows],
@@ -95,16 +98,20 @@ class ShapeMatch(NamedTuple):
 
 
 def match_shape(
-    parts: Segmentation, centre_F2: Tensor, seen_F: Tensor, colour: str, objects: Sequence[str]
+    parts: Segmentation,
+    path: Track,
+    colour: str,
+    objects: Sequence[str],
+    radii: tuple[float, ...] = RADII,
 ) -> ShapeMatch | None:
     """Find the object and radius whose pictures, each frame at its best angle, are nearest to the clip.
 
     Args:
         parts: the clip, segmented.
-        centre_F2: float ``[F, 2]`` x, y in pixels at the working height.
-        seen_F: bool ``[F]``, frames to use.
+        path: where the actor is, and in which frames.
         colour: the actor's colour, a word of the world.
         objects: names that may be the answer.
+        radii: that are tried, in frame heights, ascending.
 
     Returns:
         ShapeMatch, or None where no frame can be used.
@@ -112,21 +119,24 @@ def match_shape(
     Source: least squares in sRGB between the clip and background + cover * (paint - background), expanded so that all
     candidates are four matrix products (our own).
     """
-    used = torch.nonzero(seen_F)[:, 0]
+    used = torch.nonzero(path.seen)[:, 0]
     if len(used) == 0:
         return None
     used = used[torch.linspace(0, len(used) - 1, min(len(used), FRAMES)).round().long()]
-    picture, centre_F2 = parts.picture[used], centre_F2[used]
+    picture, centre_F2 = parts.picture[used], path.centre[used]
     names = tuple(objects)
     few, few_F2 = picture[::2], centre_F2[::2]
-    coarse = [(blur, templates(names, colour, RADII[::2], blur)) for blur in BLURS]
-    rough = {blur: _shares(_explained(few, parts.background, few_F2, table)[None], table) for blur, table in coarse}
+    tint = torch.tensor(COLOURS[colour])
+    coarse = [(blur, every_other(names, radii, blur)) for blur in BLURS]
+    rough = {
+        blur: _shares(_explained(few, parts.background, few_F2, table, tint)[None], table) for blur, table in coarse
+    }
     blur = max(rough, key=lambda tried: max(rough[tried].values()))
     best = {n: max((r for m, r in rough[blur] if m == n), key=lambda r: rough[blur][n, r]) for n in names}
-    table = templates(names, colour, RADII, blur)
+    table = templates(names, radii, blur)
     pairs = enumerate(zip(table.names, table.radii, strict=True))
     near = table.pick([k for k, (name, radius) in pairs if abs(math.log(radius / best[name])) < 0.10])
-    fits = [_explained(picture, parts.background, centre_F2 + torch.tensor(shift), near) for shift in SHIFTS]
+    fits = [_explained(picture, parts.background, centre_F2 + torch.tensor(shift), near, tint) for shift in SHIFTS]
     share = _shares(torch.stack(fits), near)
     chosen = max(share, key=lambda key: share[key])
     others = [value for (name, _), value in share.items() if name != chosen[0]]
@@ -147,11 +157,11 @@ def settle(parts: Segmentation, centre_F2: Tensor, match: ShapeMatch, colour: st
         float ``[F, 2]``; a centre that would move by more than 2 pixels keeps its place. Two Gauss-Newton steps on the
         least squares of `match_shape`, the angle of each frame chosen first.
     """
-    nearest = min(RADII, key=lambda radius: abs(radius - match.radius))
-    table = templates((match.object,), colour, (nearest,), match.blur)
-    turn_F = _explained(parts.picture, parts.background, centre_F2, table).argmax(1)
+    table = templates((match.object,), (round(match.radius, 3),), match.blur)
+    tint = torch.tensor(COLOURS[colour])
+    turn_F = _explained(parts.picture, parts.background, centre_F2, table, tint).argmax(1)
     cover_F1PP = table.cover[turn_F].view(-1, 1, PATCH, PATCH)
-    paint_F3PP = table.paint[turn_F].transpose(1, 2).reshape(-1, 3, PATCH, PATCH)
+    paint_F3PP = tint[:, None, None] * table.light[turn_F].view(-1, 1, PATCH, PATCH)
     moved_F2 = centre_F2
     for _ in range(2):
         ground_F3PP, patch_F3PP = (
@@ -171,17 +181,19 @@ def settle(parts: Segmentation, centre_F2: Tensor, match: ShapeMatch, colour: st
     return torch.where(kept_F[:, None], moved_F2, centre_F2)
 
 
-def _explained(picture_FHW3: Tensor, background_HW3: Tensor, centre_F2: Tensor, table: Templates) -> Tensor:
+def _explained(
+    picture_FHW3: Tensor, background_HW3: Tensor, centre_F2: Tensor, table: Templates, tint_3: Tensor
+) -> Tensor:
     """Return the share of each frame's difference from the background that each candidate explains, ``[F, K]``."""
     patch_FP3 = cut(picture_FHW3, centre_F2)
     ground_FP3 = cut(background_HW3[None].expand(len(patch_FP3), -1, -1, -1), centre_F2)
     off_FP3 = patch_FP3 - ground_FP3
     error_FK = (
         2 * (off_FP3 * ground_FP3).sum(-1) @ table.cover.T
-        - 2 * off_FP3.flatten(1) @ table.paint.flatten(1).T
+        - 2 * (off_FP3 @ tint_3) @ table.light.T
         + ground_FP3.square().sum(-1) @ table.covered.T
-        - 2 * ground_FP3.flatten(1) @ table.crossed.T
-        + table.energy
+        - 2 * (ground_FP3 @ tint_3) @ table.crossed.T
+        + tint_3.square().sum() * table.energy
     )
     return -error_FK / off_FP3.square().sum((1, 2)).clamp(min=1e-6)[:, None]
 
@@ -221,28 +233,35 @@ def cut(picture_FHW3: Tensor, centre_F2: Tensor) -> Tensor:
     return planes.flatten(2).transpose(1, 2)
 
 
-@lru_cache(maxsize=256)
-def templates(objects: tuple[str, ...], colour: str, radii: tuple[float, ...], blur: float) -> Templates:
-    """Paint every candidate of ``objects`` in ``colour``, at some angles, its centroid in the middle."""
+@lru_cache(maxsize=64)
+def templates(objects: tuple[str, ...], radii: tuple[float, ...], blur: float) -> Templates:
+    """Draw every candidate of ``objects``, at some angles, its centroid in the middle."""
     drawn = [_draw(name, radii) for name in objects]
-    cover_KPP, light_KPP = torch.cat([d.cover for d in drawn]), torch.cat([d.light for d in drawn])
-    paint_K3PP = (torch.tensor(COLOURS[colour])[:, None, None] * light_KPP[:, None]).clamp(max=1.0) * cover_KPP[:, None]
-    cover = _blur(cover_KPP[:, None], blur).flatten(1)
-    paint = _blur(paint_K3PP.flatten(0, 1)[:, None], blur).view(len(cover), 3, -1).transpose(1, 2).contiguous()
+    cover, light = (
+        _blur(torch.cat(planes)[:, None], blur).flatten(1)
+        for planes in ([d.cover for d in drawn], [d.cover * d.light for d in drawn])
+    )
     return Templates(
         cover,
-        paint,
+        light,
         cover.square(),
-        (paint * cover[..., None]).flatten(1),
-        paint.square().sum((1, 2)),
+        light * cover,
+        light.square().sum(1),
         tuple(name for name, d in zip(objects, drawn, strict=True) for _ in d.radii),
         tuple(radius for d in drawn for radius in d.radii),
     )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
+def every_other(objects: tuple[str, ...], radii: tuple[float, ...], blur: float) -> Templates:
+    """Return the candidates of every other radius, for the first choice."""
+    table = templates(objects, radii, blur)
+    return table.pick([k for k, radius in enumerate(table.radii) if radius in radii[::2]])
+
+
+@lru_cache(maxsize=128)
 def _draw(name: str, radii: tuple[float, ...]) -> Drawing:
-    """Draw one object at the working height, at each radius and angle.
+    """Draw one object at the working height, at each radius, side and angle.
 
     The picture is that of the renderer: a dark rim, a darker mark, light from the upper left.
     """
@@ -250,14 +269,16 @@ def _draw(name: str, radii: tuple[float, ...]) -> Drawing:
     fold = SYMMETRY.get(name, 1)
     turns = TURNS * (2 if fold == 1 else 1)
     pixel = 1.0 / WORK_HEIGHT
-    sizes = tuple(radius for radius in radii for _ in range(turns))
+    sides = (1.0, -1.0) if shape.faces else (1.0,)
+    sizes = tuple(radius for radius in radii for _ in range(turns * len(sides)))
     radius = torch.tensor(sizes)[:, None, None]
-    angle = (torch.arange(turns) * (2 * math.pi / (turns * fold))).repeat(len(radii))[:, None, None]
+    angle = (torch.arange(turns) * (2 * math.pi / (turns * fold))).repeat(len(radii) * len(sides))[:, None, None]
+    side = torch.tensor(sides).repeat_interleave(turns).repeat(len(radii))[:, None, None]
     step = (torch.arange(PATCH) - PATCH // 2) * pixel
     y, x = (grid.expand(len(sizes), -1, -1) for grid in torch.meshgrid(step, step, indexing="ij"))
 
     def outline(dx: Tensor, dy: Tensor) -> tuple[Tensor, Tensor]:
-        local_x = (angle.cos() * dx + angle.sin() * dy) / radius
+        local_x = side * (angle.cos() * dx + angle.sin() * dy) / radius
         local_y = (angle.cos() * dy - angle.sin() * dx) / radius
         scale = radius / pixel
         return shape.distance(local_x, local_y) * scale, shape.mark(local_x, local_y) * scale

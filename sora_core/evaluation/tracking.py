@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..world.spec import LEVELS
+from .orbits import LEAST_HOPS, hops, is_circle, is_swing
 from .segmentation import WORK_HEIGHT
 
 REACH = 16.0
@@ -21,6 +24,22 @@ LEAST_AREA = 20.0
 
 MOVED = 0.07
 """Frame heights that a centre must travel to count as moving."""
+
+
+SPAN = 1.7
+"""Reach of an actor in radii of the disc of the same area: a rocket is long."""
+
+WIDE = 0.9
+"""Half of an actor's width, in the same radii, that must lie in the frame for it to be whole."""
+
+LEAST_WHOLE = 0.2
+"""Share of the frames that must show an actor whole for the others to be left out."""
+
+
+THROWN = 0.08
+"""Way up before the first contact, in frame heights, that tells a throw from a drop."""
+
+SIX = LEVELS[1].motions
 
 
 class Track(NamedTuple):
@@ -64,6 +83,38 @@ def track(alpha: Tensor) -> Track:
     return Track(centre, area_F, area_F >= LEAST_AREA)
 
 
+def without(alpha: Tensor, path: Track) -> Tensor:
+    """Return ``alpha`` without a tracked actor, so that another one can be looked for."""
+    height, width = alpha.shape[1:]
+    x_W = torch.arange(width, device=alpha.device) + 0.5
+    y_H = torch.arange(height, device=alpha.device)[:, None] + 0.5
+    off_FHW = torch.hypot(x_W - path.centre[:, 0, None, None], y_H - path.centre[:, 1, None, None])
+    reach_F = torch.where(path.seen, SPAN * (path.area / torch.pi).sqrt() + 2.0, -1.0)
+    return torch.where(off_FHW < reach_F[:, None, None], 0.0, alpha)
+
+
+def whole(path: Track, shown: Tensor | None, shape: Sequence[int], wide: float = WIDE) -> Tensor:
+    """Say which frames show the actor whole, from side to side, bool ``[F]``.
+
+    Args:
+        path: of the actor. shown: 1 where the clip shows this place, ``[F, H, W]``, or None for everywhere. shape:
+            height and width in pixels. wide: half of its width in radii of the disc of the same area.
+    """
+    x_F, reach_F = path.centre[:, 0], (path.area / torch.pi).sqrt()
+    low, high = torch.zeros_like(x_F), torch.full_like(x_F, float(shape[1]))
+    if shown is not None:
+        middle_FW = shown[:, shape[0] // 2]
+        low = middle_FW.argmax(1).to(x_F.dtype)
+        high = low + middle_FW.sum(1)
+    return path.seen & (x_F - wide * reach_F > low) & (x_F + wide * reach_F < high)
+
+
+def within(path: Track, shown: Tensor | None, shape: Sequence[int]) -> Track:
+    """Return a track in which only frames count that show the actor `whole`, if these are not too few."""
+    whole_F = whole(path, shown, shape)
+    return path._replace(seen=whole_F) if bool(whole_F.float().mean() >= LEAST_WHOLE) else path
+
+
 def heights(path: Track) -> tuple[np.ndarray, np.ndarray, int]:
     """Return x and y in frame heights from the first seen frame to the last, gaps bridged, and that first frame."""
     seen_K = np.flatnonzero(path.seen.cpu().numpy())
@@ -76,35 +127,59 @@ def heights(path: Track) -> tuple[np.ndarray, np.ndarray, int]:
     return x_F, y_F, first
 
 
-def classify(x_F: np.ndarray, y_F: np.ndarray, contacts: np.ndarray, fps: float) -> tuple[str, str]:
+def classify(
+    x_F: np.ndarray,
+    y_F: np.ndarray,
+    contacts: np.ndarray,
+    fps: float,
+    *,
+    motions: Sequence[str] = SIX,
+    turns: bool = False,
+) -> tuple[str, str]:
     """Name the motion of a path.
 
     Args:
         x_F, y_F: frame heights, without gaps.
         contacts: seconds from the first of these frames.
         fps: frames per second.
+        motions: words that may be the answer.
+        turns: the actor's picture turns.
 
     Returns:
-        Motion and direction in the world's words; no direction is the empty one. Decided in this order: a rebound is a
-        bounce, a fall that ends on the ground is a fall, going up is a rise, going sideways is a slide if it slows to
-        less than half of its speed and a roll if it does not, and everything else stays. (Slide and roll differ in
-        both speed and rotation in this world; the speed is what a blurred picture still shows.)
+        Motion and direction in the world's words; no direction is the empty one. Decided in this order: a closed orbit
+        is a circle and an arc high above the floor a swing; small equal leaps to one side are a hop, and a rebound
+        after a way up is a throw; a rebound is a bounce, a fall that ends on the ground is a fall, going up is a rise,
+        going sideways is a slide if it slows to less than half of its speed and a roll if it does not; what stays is
+        a spin where it turns, and stays otherwise. (Slide and roll differ in both speed and rotation in this world;
+        the speed is what a blurred picture still shows.)
     """
     across = _settled(x_F)
     down = _settled(y_F)
     span = float(np.percentile(y_F, 98) - np.percentile(y_F, 2))
+    side = "right" if across > 0 else "left"
+    if "circle" in motions and is_circle(x_F, y_F):
+        return "circle", ""
+    if "swing" in motions and is_swing(x_F, y_F):
+        return "swing", ""
+    if "hop" in motions and abs(across) > MOVED and hops(y_F) >= LEAST_HOPS:
+        return "hop", side
     direction = ""
     if len(contacts) and _rebound(y_F, float(contacts[0]), fps) > 0.35 * MOVED:
         motion = "bounce"
+        before = y_F[: max(2, int(np.ceil(contacts[0] * fps)))]
+        if "throw" in motions and before[0] - before.min() > THROWN:
+            motion, direction = "throw", side
     elif span > MOVED and down > 0.6 * span:
         motion = "fall"
     elif span > MOVED and -down > 0.6 * span:
         motion = "rise"
     elif abs(across) > MOVED and span < 0.5 * abs(across) + MOVED:
         motion = "slide" if _slows(x_F) else "roll"
-        direction = "right" if across > 0 else "left"
+        direction = side
+    elif span < 2 * MOVED:
+        motion = "spin" if turns and "spin" in motions else "stay"
     else:
-        motion = "stay" if span < 2 * MOVED else "bounce"
+        motion = "bounce"
     return motion, direction
 
 

@@ -16,6 +16,8 @@ PAPER, RULE, INK = 250, (224, 224, 224), (60, 60, 60)
 PENS = ((31, 98, 181), (204, 78, 24), (36, 140, 70), (140, 70, 160), (180, 140, 20), (90, 90, 90))
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 58, 14, 34, 34
 MARK = (255, 255, 255)
+TICK = 7
+"""Pixels that a tick beside a plot is long."""
 
 _HEAT = np.array([(0, 0, 8), (40, 16, 92), (128, 30, 110), (214, 66, 66), (250, 150, 40), (252, 246, 180)], float)
 """Colours from silent to loud, our own choice: even steps of lightness."""
@@ -29,6 +31,8 @@ def line_chart(
     y_label: str = "",
     log_x: bool = False,
     log_y: bool = False,
+    points: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    bands: Mapping[str, tuple[ArrayLike, ArrayLike, ArrayLike]] | None = None,
     width: int = 720,
     height: int = 400,
 ) -> NDArray[np.uint8]:
@@ -38,15 +42,22 @@ def line_chart(
         series: name to (x values, y values); values that are not finite, or not positive on a log axis, are left out.
         title, x_label, y_label: in capitals above, below and at the top left.
         log_x, log_y: logarithmic axes.
+        points: measured (x values, y values) that are drawn as dots in the colour of the curve of that name.
+        bands: (x values, lower, upper) around the curve of that name, shaded; they may be cut by the plot's edge.
         width, height: pixels.
 
     Returns:
         uint8 ``[height, width, 3]``.
     """
     canvas = np.full((height, width, 3), PAPER, np.uint8)
+    dots = {name: _usable(x, y, log_x, log_y) for name, (x, y) in (points or {}).items()}
     curves = {name: _usable(x, y, log_x, log_y) for name, (x, y) in series.items()}
-    x_axis = _Axis([x for x, _ in curves.values()], MARGIN_LEFT, width - MARGIN_RIGHT, log_x)
-    y_axis = _Axis([y for _, y in curves.values()], height - MARGIN_BOTTOM, MARGIN_TOP, log_y)
+    drawn = [*curves.values(), *dots.values()]
+    x_axis = _Axis([x for x, _ in drawn], MARGIN_LEFT, width - MARGIN_RIGHT, log_x)
+    y_axis = _Axis([y for _, y in drawn], height - MARGIN_BOTTOM, MARGIN_TOP, log_y)
+    for index, name in enumerate(curves):
+        if name in (bands or {}):
+            _shade(canvas, x_axis, y_axis, [np.asarray(part, np.float64) for part in (bands or {})[name]], index)
     for value in x_axis.ticks(6):
         column = round(float(x_axis.pixel(np.array(value))))
         canvas[MARGIN_TOP : height - MARGIN_BOTTOM + 1, column] = RULE
@@ -64,6 +75,9 @@ def line_chart(
     for index, (name, (x, y)) in enumerate(curves.items()):
         pen = PENS[index % len(PENS)]
         _draw_curve(canvas, x_axis.pixel(x), y_axis.pixel(y), pen)
+        for at_x, at_y in zip(*dots.get(name, ((), ())), strict=True):
+            column, row = round(float(x_axis.pixel(np.array(at_x)))), round(float(y_axis.pixel(np.array(at_y))))
+            canvas[max(row - 2, 0) : row + 4, max(column - 2, 0) : column + 4] = pen
         canvas[5 + LINE + 2 : 5 + LINE + 5, left : left + 10] = pen
         draw_text(canvas, name, left + 14, 5 + LINE, pen)
         left += 14 + text_width(name) + 14
@@ -75,17 +89,19 @@ def spectrogram(
     sample_rate: int,
     *,
     marks: Sequence[float] = (),
+    ticks: Sequence[float] = (),
     title: str = "",
     top_hz: float | None = None,
     width: int = 720,
     height: int = 300,
 ) -> NDArray[np.uint8]:
-    """Draw the sound's spectrum over time, 70 dB deep, 0 Hz at the bottom, with dashed lines at ``marks``.
+    """Draw the sound's spectrum over time, 70 dB deep, 0 Hz at the bottom, with lines at ``marks`` and ``ticks``.
 
     Args:
         audio_S: float in [-1, 1].
         sample_rate: per second.
-        marks: seconds, for example of contacts seen in the picture.
+        marks: seconds of dashed lines, for example of contacts seen in the picture.
+        ticks: seconds of short strokes outside the plot, above and below, for example of onsets heard.
         title: above the chart.
         top_hz: highest frequency shown, all of them unless given.
         width, height: pixels.
@@ -105,6 +121,10 @@ def spectrogram(
         column = min(max(round(mark / seconds * (plot_width - 1)), 0), plot_width - 1)
         picture[np.arange(plot_height) % 8 < 5, column] = MARK
     canvas[MARGIN_TOP : MARGIN_TOP + plot_height, MARGIN_LEFT : MARGIN_LEFT + plot_width] = picture
+    for tick in ticks:
+        column = MARGIN_LEFT + min(max(round(tick / seconds * (plot_width - 1)), 0), plot_width - 1)
+        canvas[MARGIN_TOP - TICK : MARGIN_TOP, column - 1 : column + 2] = PENS[1]
+        canvas[height - MARGIN_BOTTOM : height - MARGIN_BOTTOM + TICK - 2, column - 1 : column + 2] = PENS[1]
     draw_text(canvas, title, MARGIN_LEFT, 5, INK)
     draw_text(canvas, "HZ", 5, 5 + LINE, INK)
     draw_text(canvas, "SECONDS", (width - text_width("SECONDS")) // 2, height - LINE, INK)
@@ -159,6 +179,18 @@ def _usable(x: ArrayLike, y: ArrayLike, log_x: bool, log_y: bool) -> tuple[NDArr
     if log_y:
         good &= ys > 0
     return xs[good], ys[good]
+
+
+def _shade(
+    canvas: NDArray[np.uint8], x_axis: _Axis, y_axis: _Axis, band: Sequence[NDArray[np.float64]], index: int
+) -> None:
+    """Tint the area between two curves, inside the plot, in a light shade of a pen."""
+    tint = (2 * np.array((PAPER,) * 3) + np.array(PENS[index % len(PENS)])) // 3
+    columns, lower, upper = x_axis.pixel(band[0]), y_axis.pixel(band[1]), y_axis.pixel(band[2])
+    for column in range(math.ceil(columns[0]), math.floor(columns[-1]) + 1):
+        top, bottom = (float(np.interp(column, columns, edge)) for edge in (upper, lower))
+        first, last = max(round(top), MARGIN_TOP), min(round(bottom), len(canvas) - MARGIN_BOTTOM)
+        canvas[first : last + 1, column] = np.minimum(canvas[first : last + 1, column], tint)
 
 
 def _draw_curve(

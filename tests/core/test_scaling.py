@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from sora_core.errors import SoraError
-from sora_core.evaluation.scaling import fit, main
+from sora_core.evaluation.scaling import fit, main, read_curves
 
 
 def test_a_power_law_is_found_again():
@@ -23,16 +24,57 @@ def test_one_point_is_refused():
         fit([10.0], [0.5])
 
 
-def test_the_figure_is_written(tmp_path, capsys):
-    for index, clips in enumerate((1000, 4000)):
-        wrong = 0.5 / (index + 1)
-        figures = {
-            "clips_seen": clips,
-            "attribute_accuracy": {"object": 1 - wrong},
-            "all_correct": 0.3,
-            "onset_f1": 0.8,
-        }
-        (tmp_path / f"{index}.json").write_text(json.dumps(figures), encoding="utf-8")
-    assert main([str(tmp_path / "out.png"), str(tmp_path / "0.json"), str(tmp_path / "1.json")]) == 0
-    assert (tmp_path / "out.png").stat().st_size > 1000
-    assert "error = " in capsys.readouterr().out
+def figures(clips: int, wrong: float) -> dict:
+    return {
+        "clips": 8,
+        "level": 1,
+        "format": {},
+        "clips_seen": clips,
+        "attribute_accuracy": {"object": 1 - wrong},
+        "all_correct": 0.3,
+        "onset_f1": 0.8,
+    }
+
+
+def written(folder, *budgets: int):
+    paths = []
+    for clips in budgets:
+        paths.append(folder / f"{clips}.json")
+        paths[-1].write_text(json.dumps(figures(clips, 20.0 * clips**-0.5)), encoding="utf-8")
+    return [str(path) for path in paths]
+
+
+def test_the_figure_is_written_and_the_compute_told(tmp_path, capsys):
+    out = tmp_path / "out.png"
+    files = written(tmp_path, 10000, 2500, 40000)
+    assert main([str(out), *files, "--clips-per-second", "20"]) == 0
+    assert out.stat().st_size > 1000
+    told = capsys.readouterr().out
+    # 20 / sqrt(n) = 0.03 at n = 444,444, which take 370 minutes
+    assert "OBJECT WRONG: error = 20 x clips^-0.50 over 3 points; 0.03 after 4.4e+05 clips, 370 minutes" in told
+    assert "SOMETHING WRONG: error = 0.7 x clips^0.00 over 3 points; 0.1 is out of reach" in told
+
+
+def test_two_budgets_make_no_curve(tmp_path, capsys):
+    assert main([str(tmp_path / "out.png"), *written(tmp_path, 1000, 4000)]) == 1
+    assert "at least 3" in capsys.readouterr().err
+
+
+def test_a_training_log_is_read_without_its_beginning(tmp_path):
+    log = tmp_path / "log.jsonl"
+    lines = [{"clips": 1000 * k, "unseen_video": 9.0 if k < 2 else (1000.0 * k) ** -0.3} for k in range(1, 31)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (curve,) = read_curves([log]).values()
+    assert min(curve.clips) == 3000
+    assert fit(curve.clips, curve.errors).power == pytest.approx(0.3)
+    log.write_text("[]\n", encoding="utf-8")
+    with pytest.raises(SoraError, match="no loss on unseen"):
+        read_curves([log])
+
+
+def test_the_band_is_wider_away_from_the_points():
+    clips = [1e3, 3e3, 1e4, 3e4]
+    found = fit(clips, [0.5, 0.41, 0.29, 0.25])
+    low, high = found.band(np.array([5e3, 1e6]))
+    assert (low < found.error(np.array([5e3, 1e6]))).all()
+    assert high[1] / low[1] > high[0] / low[0] > 1
