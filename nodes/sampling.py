@@ -10,7 +10,10 @@ from .host import io
 
 STEPS = "Model calls with euler, at least 1; 30 is usual. heun takes two calls a step."
 SHIFT = "Moves the noise levels towards noise, 0 to 100. 0 takes the model's own."
-SOLVER = "euler: first order, robust. heun: second order, two calls a step. dpmpp_2m: second order, one call."
+SOLVER = (
+    "euler: first order, robust. heun: second order, two calls a step. dpmpp_2m: second order, one call. "
+    "unipc: third order, one call."
+)
 
 
 class SoraSampler(io.ComfyNode):
@@ -124,7 +127,7 @@ class SoraSolver(io.ComfyNode):
             display_name="Sora Solver",
             category="sora/sampling",
             description="One of Sora's solvers as a SAMPLER, for core's SamplerCustomAdvanced.",
-            search_aliases=["sampler select", "euler", "heun", "dpmpp_2m"],
+            search_aliases=["sampler select", "euler", "heun", "dpmpp_2m", "unipc"],
             inputs=[
                 io.Combo.Input("solver", options=list(SOLVERS), default=Defaults().solver, tooltip=SOLVER),
                 io.Float.Input(

@@ -61,7 +61,7 @@ def made(clip, images, audio):
     return clip.values(images, audio)
 
 
-@pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m"])
+@pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m", "unipc"])
 def test_the_same_seed_gives_the_same_clip(host, library, same, solver):
     frames, sound = made(*sampled(host, solver=solver))
     (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, solver=solver))

@@ -108,7 +108,7 @@ def test_a_picture_mask_within_frames_is_kept_cell_by_cell(host):
         assert furthest(right, video.tensor_split(2, -1)[1]) > 0.05
 
 
-@pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m"])
+@pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m", "unipc"])
 @pytest.mark.parametrize("kept", [False, True])
 def test_solver_and_sigmas_in_custom_sampling_make_the_same_clip(host, picture_pair, solver, kept):
     clip = Clip(host)
