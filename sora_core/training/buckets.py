@@ -138,12 +138,13 @@ def load_pools(
     """
     wanted = [max(ENCODE_BATCH, int(clips * share)) for share in shares]
     missing = [
-        (pool.encoder, missing_shards(pool.encoder, folder, count, pool.first_seed))
+        (pool.encoder, path)
         for pool, count in zip(pools, wanted, strict=True)
+        for path in missing_shards(pool.encoder, folder, count, pool.first_seed)
     ]
     # every process looks before any of them writes
     processes.gather("looked")
-    total, done = sum(len(paths) for _, paths in missing), 0
+    total, done = len(missing), 0
 
     def tell() -> None:
         nonlocal done
@@ -151,8 +152,7 @@ def load_pools(
         if say is not None:
             say(f"latents: {done * SHARD:,} of {total * SHARD:,} new clips are in {folder}")
 
-    for encoder, paths in missing:
-        write_with(encoder, paths[processes.rank :: processes.size], torch.get_num_threads(), tell)
+    write_with(missing[processes.rank :: processes.size], torch.get_num_threads(), tell)
     processes.gather("written")
     for pool, count in zip(pools, wanted, strict=True):
         pool.load(folder, count)

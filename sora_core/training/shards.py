@@ -78,23 +78,25 @@ def write_shards(encoder: ClipEncoder, paths: Sequence[Path], told: Callable[[],
 
 
 def write_with(
-    encoder: ClipEncoder, paths: Sequence[Path], processes: int, told: Callable[[], None] | None = None
+    shards: Sequence[tuple[ClipEncoder, Path]], processes: int, told: Callable[[], None] | None = None
 ) -> None:
     """Write files in several processes of one thread each: on a CPU the quickest way, since clips are independent.
 
     Args:
-        encoder: on the CPU. paths: files. processes: how many. told: called as files are done.
+        shards: encoders, all on one device, and the file of each. processes: how many. told: called as files are done.
 
     Raises:
         SoraError: one of the processes ended early.
     """
-    if processes <= 1 or len(paths) <= 1 or encoder.device.type != "cpu":
-        write_shards(encoder, paths, told)
+    if processes <= 1 or len(shards) <= 1 or shards[0][0].device.type != "cpu":
+        for encoder, path in shards:
+            write_shards(encoder, [path], told)
         return
     context: Any = torch.multiprocessing.get_context("spawn")
+    paths = [path for _, path in shards]
     helpers = [
-        context.Process(target=_write_alone, args=(encoder, paths[turn::processes]), daemon=True)
-        for turn in range(min(processes, len(paths)))
+        context.Process(target=_write_alone, args=(shards[turn::processes],), daemon=True)
+        for turn in range(min(processes, len(shards)))
     ]
     for helper in helpers:
         helper.start()
@@ -170,6 +172,7 @@ def _fingerprint(planned: Planned) -> str:
     return hashlib.sha256(json.dumps([values, planned.starts]).encode()).hexdigest()[:16]
 
 
-def _write_alone(encoder: ClipEncoder, paths: Sequence[Path]) -> None:
+def _write_alone(shards: Sequence[tuple[ClipEncoder, Path]]) -> None:
     torch.set_num_threads(1)
-    write_shards(encoder, paths)
+    for encoder, path in shards:
+        write_shards(encoder, [path])
