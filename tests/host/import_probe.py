@@ -42,10 +42,11 @@ def main() -> None:
     sys.addaudithook(watch)
     printed = io.StringIO()
     threads, modules, before = set(threading.enumerate()), set(sys.modules), resident()
-    start = time.perf_counter()
+    # processor time: what else the machine is doing says nothing about the pack
+    start = time.process_time()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         loaded = loop.run_until_complete(nodes.load_custom_node(pack))
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     told = {
         "loaded": loaded,
         "seconds": seconds,
