@@ -19,6 +19,7 @@ from ..dit.config import DiTConfig
 from ..dit.flops import TokenCount, count_flops
 from ..errors import SoraError
 from ..types import PATCH, ClipFormat
+from .dit import DTYPES, TEXT_TOKENS
 from .peak import Product, linear_product
 from .timing import REPEATS, Seconds, median_times
 from .vae import load_decoder
@@ -27,8 +28,6 @@ PRESET = "micro"
 LATENTS = {"200": (12, 8, 8), "600": (17, 12, 12), "1800": (28, 16, 16)}
 """Frames, rows and columns of the latents whose tokens come nearest to the number, one for each 2 x 2 cells."""
 
-TEXT_TOKENS = 32
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 FPS = 12.0
 BASE_STEP = 2
 """Their decoder's narrowest width is tried in such steps to meet the parameters of ours."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..checkpoint.metadata import find_checkpoint, read_metadata
 from ..errors import SoraError
+from ..world.spec import LEVELS
 from .arguments import add_checkpoint, add_device, add_threads, count, positive, size, whole
 from .outputs import check_folder
 from .progress import Progress
@@ -57,7 +58,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     parser.add_argument(
         "--against", type=Path, metavar="FILE", help="an older checkpoint, or its figures as .json, to compare with"
     )
-    parser.add_argument("--level", type=int, choices=(1, 2, 3), metavar="N", help="level of the world: 1, 2 or 3")
+    parser.add_argument("--level", type=whole, choices=tuple(LEVELS), metavar="N", help="level of the world: 1, 2 or 3")
     parser.add_argument("--size", type=size, metavar="WxH", help="pixels, multiples of 16")
     parser.add_argument("--seconds", type=positive, metavar="S", help="length of the clips")
     parser.add_argument("--steps", type=count, metavar="N", help="of the sampler")

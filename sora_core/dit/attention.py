@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..norm import normalise
+from ..processor import PROCESSOR
 from .rope import rotate
 
 Options = dict[str, Any]
@@ -56,21 +57,10 @@ def pieces(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | No
     return out_BNHK
 
 
-def _pieces_pay() -> bool:
-    """Return whether this CPU multiplies bfloat16 but has no AMX, on which the fused kernel is the quicker one."""
-    asked: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    has = asked()
-    return bool(has.get("avx512_bf16")) and not has.get("amx_tile") and not has.get("amx_bf16")
-
-
-PIECES_PAY = _pieces_pay()
-"""Asked once, so that the compiler need not."""
-
-
 def quickest(q_BNHK: Tensor, k_BNHK: Tensor, v_BNHK: Tensor, options: Options | None = None) -> Tensor:
     """Attend by `sdpa`, but by `pieces` where that is quicker: bfloat16 inference on a CPU without AMX."""
     low = q_BNHK.dtype == torch.bfloat16 and q_BNHK.device.type == "cpu"
-    if low and not torch.is_grad_enabled() and PIECES_PAY:
+    if low and not torch.is_grad_enabled() and PROCESSOR.bfloat16 and not PROCESSOR.amx:
         return pieces(q_BNHK, k_BNHK, v_BNHK, options)
     return sdpa(q_BNHK, k_BNHK, v_BNHK, options)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .tracking import LEAST_AREA, track, without
+from .tracking import LEAST_AREA, sides, track, without
 
 LOOKS = 13
 """Frames that are looked at, spread evenly over the clip."""
@@ -32,15 +32,10 @@ def count_actors(alpha: Tensor, shown: Tensor | None = None) -> tuple[int, ...]:
         Counts from the first looked-at frame to the last one before anything touches the left or right edge: what
         leaves the frame is not lost. Two that touch count as one.
     """
-    frames, _, width = alpha.shape
+    frames = len(alpha)
     picked = torch.linspace(0, frames - 1, min(LOOKS, frames)).round().long()
     rest = alpha[picked]
-    low = torch.zeros(len(picked))
-    high = torch.full((len(picked),), float(width))
-    if shown is not None:
-        middle_KW = shown[picked][:, alpha.shape[1] // 2]
-        low = middle_KW.argmax(1).float()
-        high = low + middle_KW.sum(1)
+    low, high = sides(None if shown is None else shown[picked], len(picked), alpha.shape[1:])
     counts = torch.zeros(len(picked), dtype=torch.long)
     leaves = torch.zeros(len(picked), dtype=torch.bool)
     for _ in range(MOST):

@@ -23,6 +23,7 @@ from ..media.chart import line_chart
 from ..media.png import write_png
 from .comparison import read_figures
 from .intervals import student
+from .report import lookup
 
 FLAT = 0.01
 """A power this small promises nothing."""
@@ -142,20 +143,13 @@ def figure_curves(runs: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
     """Return the curves of `TARGETS` that every run measured."""
     curves = {}
     for name, (key, target) in TARGETS.items():
-        values = [_lookup(run, key) for run in runs]
+        values = [lookup(run, key) for run in runs]
         if all(value is not None for value in values):
             errors = [1 - value for value in values if value is not None]
             curves[name] = Curve(
                 clips=[float(run["clips_seen"]) for run in runs], errors=errors, target=round(1 - target, 4)
             )
     return curves
-
-
-def _lookup(figures: Mapping[str, Any], key: str) -> float | None:
-    value: Any = figures
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _log_curves(path: Path) -> dict[str, Curve]:

@@ -93,6 +93,15 @@ def without(alpha: Tensor, path: Track) -> Tensor:
     return torch.where(off_FHW < reach_F[:, None, None], 0.0, alpha)
 
 
+def sides(shown: Tensor | None, frames: int, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return where the left and right edge of what the clip shows lie, in pixels ``[F]`` each; as in `whole`."""
+    if shown is None:
+        return torch.zeros(frames), torch.full((frames,), float(shape[1]))
+    middle_FW = shown[:, shape[0] // 2]
+    low = middle_FW.argmax(1).float()
+    return low, low + middle_FW.sum(1)
+
+
 def whole(path: Track, shown: Tensor | None, shape: Sequence[int], wide: float = WIDE) -> Tensor:
     """Say which frames show the actor whole, from side to side, bool ``[F]``.
 
@@ -101,11 +110,7 @@ def whole(path: Track, shown: Tensor | None, shape: Sequence[int], wide: float =
             height and width in pixels. wide: half of its width in radii of the disc of the same area.
     """
     x_F, reach_F = path.centre[:, 0], (path.area / torch.pi).sqrt()
-    low, high = torch.zeros_like(x_F), torch.full_like(x_F, float(shape[1]))
-    if shown is not None:
-        middle_FW = shown[:, shape[0] // 2]
-        low = middle_FW.argmax(1).to(x_F.dtype)
-        high = low + middle_FW.sum(1)
+    low, high = sides(shown, len(x_F), shape)
     return path.seen & (x_F - wide * reach_F > low) & (x_F + wide * reach_F < high)
 
 

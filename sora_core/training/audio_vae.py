@@ -21,6 +21,7 @@ from ..audio_vae import AudioVAE, AudioVAEConfig
 from ..audio_vae.layers import StreamCache
 from ..config import Config
 from ..errors import SoraError
+from ..processor import low_precision
 from ..types import SAMPLE_RATE
 from .audio_loss import AudioLoss, onset_errors_ms, snr_db, spectra_loss, spectral_convergence
 from .audio_sounds import draw_sounds, world_impacts, world_sounds
@@ -47,7 +48,7 @@ class AudioTraining(Config):
         ema: decay of the averaged weights, which are the ones kept.
         measure_every: seconds between measurements on unseen sounds.
         save_every: seconds between saved states.
-        autocast: bfloat16 for the matrix products.
+        autocast: bfloat16 for the matrix products, where that is quicker.
         decoder_only: leave the encoder and the latents' statistics as they are, so that latents already made, and
             models trained on them, stay valid.
         level: of the world whose impacts are learned.
@@ -170,7 +171,7 @@ class AudioTrainer:
             group["lr"] = self.training.rate * learning_rate(progress)
         stage = 1.0 if self.training.decoder_only else min(max((progress - 0.3) / 0.3, 0.0), 1.0)
         true_BS = self.draw_batch(self.training.batch, self.generator).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.autocast):
+        with low_precision(self.device, enabled=self.training.autocast):
             mean_BAC, log_variance_BAC = self.model.encoder(true_BS, StreamCache(final=True))
             spread_C = mean_BAC.detach().std(dim=(0, 1))
             amount_B11 = self.training.noise * stage * torch.rand(len(true_BS), 1, 1, device=self.device)

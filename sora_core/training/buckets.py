@@ -18,8 +18,9 @@ from .flow import DiTStageConfig
 from .formats import FormatShare, seed_region, step_batches
 from .latents import LatentPool
 from .parallel import ALONE, Processes
-from .plan import is_possible
+from .plan import StepPlan, is_possible, plan_steps
 from .shards import SHARD, missing_shards, write_with
+from .tasks import TaskMix
 from .video_windows import TRAINING_SEEDS
 
 VALIDATION_CLIPS = 64
@@ -114,6 +115,28 @@ def make_buckets(
         )
         buckets.append(Bucket(share=of_format, batch=batch, pools=pools, validation=validation))
     return buckets
+
+
+def plan_buckets(buckets: Sequence[Bucket], mix: TaskMix, most: int) -> StepPlan:
+    """Return a run's steps; ``mix`` and ``most`` as in `plan.plan_steps`."""
+    return plan_steps(
+        mix,
+        [bucket.fmt.latent.frames for bucket in buckets],
+        [bucket.share for bucket in buckets],
+        [bucket.batch for bucket in buckets],
+        most,
+    )
+
+
+def clip_shares(buckets: Sequence[Bucket], plan: StepPlan) -> dict[LatentPool, float]:
+    """Return what each pool gets of the clips that a run's steps use; together 1."""
+    used = {
+        pool: plan.of_kind(kind, place) * bucket.batch
+        for place, bucket in enumerate(buckets)
+        for kind, pool in bucket.pools.items()
+    }
+    whole = sum(used.values())
+    return {pool: share / whole for pool, share in used.items()}
 
 
 def load_pools(

@@ -16,9 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..processor import low_precision
 from ..text import TextEncoder
 from ..world.spec import COLOURS, DIRECTIONS, MOTIONS, OBJECTS, SCENES, SIZES, Attributes
 from .optim import MuonAdamW, split_parameters
+from .parallel import ALONE, Processes
 
 CONCEPTS: dict[str, tuple[str, ...]] = {
     "colour": tuple(COLOURS),
@@ -42,26 +44,43 @@ class ConceptHeads(nn.Module):
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(values)) for name, values in CONCEPTS.items()})
 
     def forward(
-        self, states_BLD: Tensor, mask_BL: Tensor, attributes: Sequence[Attributes], named: Sequence[bool]
+        self,
+        states_BLD: Tensor,
+        mask_BL: Tensor,
+        attributes: Sequence[Attributes],
+        named: Sequence[bool],
+        processes: Processes = ALONE,
     ) -> Tensor:
-        """Return the mean cross-entropy over concepts, 0 where no caption names any.
+        """Return the mean cross-entropy over concepts that some caption of the whole batch names, 0 where none does.
+
+        What is named is known on the CPU, so that no GPU is waited for.
 
         Args:
             states_BLD: of the text encoder. mask_BL: bool, its tokens.
             attributes: what each caption is about. named: whether it names all of it.
+            processes: that have the other parts of the batch.
         """
         weight = mask_BL[..., None].float()
         mean_BD = (states_BLD.float() * weight).sum(1) / weight.sum(1)
-        losses = []
-        for name, values in CONCEPTS.items():
-            labels = [
-                values.index(getattr(shown, name)) if said and getattr(shown, name) else UNNAMED
-                for shown, said in zip(attributes, named, strict=True)
+        labels = torch.tensor(
+            [
+                [
+                    values.index(value) if said and (value := getattr(shown, name)) else UNNAMED
+                    for shown, said in zip(attributes, named, strict=True)
+                ]
+                for name, values in CONCEPTS.items()
             ]
-            target = torch.tensor(labels, device=mean_BD.device)
-            if (target != UNNAMED).any():
-                losses.append(F.cross_entropy(self.heads[name](mean_BD), target, ignore_index=UNNAMED))
-        return torch.stack(losses).mean() if losses else mean_BD.sum() * 0.0
+        )
+        counts = processes.mean((labels != UNNAMED).sum(1).float())
+        targets = labels.to(mean_BD.device)
+        sums = torch.stack(
+            [
+                F.cross_entropy(self.heads[name](mean_BD), target, ignore_index=UNNAMED, reduction="sum")
+                for name, target in zip(CONCEPTS, targets, strict=True)
+            ]
+        )
+        shares = torch.where(counts > 0, 1 / counts, 0.0) / max(1, int((counts > 0).sum()))
+        return (sums * shares.to(sums.device)).sum()
 
 
 TEACH_LR = 3e-3
@@ -96,7 +115,7 @@ def teach_words(
     while (share := (time.monotonic() - began) / seconds) < 1:
         optimizer.set_scale(min((step + 1) / TEACH_WARMUP, 1.0, 2 * (1 - share)))
         ids, mask, attributes = draw()
-        with torch.autocast(ids.device.type, torch.bfloat16):
+        with low_precision(ids.device):
             states = text(ids, mask)
         loss = heads(states, mask, attributes, [True] * len(attributes))
         loss.backward()

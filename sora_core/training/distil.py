@@ -20,17 +20,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch._dynamo.config
 from torch import Tensor
 
-from ..dit import DiT, Lora
+from ..dit import DiT, Lora, compile_blocks
 from ..errors import SoraError
 from ..text import TextEncoder, Tokenizer
 from ..types import AVLatent
-from .buckets import Bucket
+from .buckets import Bucket, clip_shares
 from .distil_config import DistilConfig
 from .distil_measure import Yardstick
 from .distil_scene import SceneDraw
@@ -126,23 +124,14 @@ class Distiller:
             generator=self.generator,
         )
         if config.compile:
-            limits: Any = torch._dynamo.config
             # each layout is compiled for the teacher's two passes and, with gradients, for the student's one
-            limits.recompile_limit = max(limits.recompile_limit, 4 * self.scenes.plan.layouts + 8)
             for model in (self.teacher, self.student):
-                for block in model.blocks:
-                    block.compile(dynamic=False)
+                compile_blocks(model, layouts=4 * self.scenes.plan.layouts + 8)
 
     @property
     def pool_shares(self) -> list[float]:
         """How much of the clips each of ``pools`` gets: as much as of the steps."""
-        plan = self.scenes.plan
-        used = [
-            plan.of_kind(kind, place) * bucket.batch
-            for place, bucket in enumerate(self.buckets)
-            for kind in bucket.pools
-        ]
-        return [share / sum(used) for share in used]
+        return list(clip_shares(self.buckets, self.scenes.plan).values())
 
     def run(self, progress: Callable[[float, str], None] | None = None) -> dict[str, float]:
         """Distil until the minutes are spent, save the state, and return the last measurement.

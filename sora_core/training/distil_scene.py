@@ -14,11 +14,10 @@ from ..dit import Cue
 from ..sampling import token_shift
 from ..text import TextEncoder, Tokenizer
 from ..types import AVLatent
-from .buckets import Bucket
+from .buckets import Bucket, plan_buckets
 from .distil_teacher import Scene, Words
 from .flow import Told, encode_padded
 from .latents import LatentBatch
-from .plan import plan_steps
 from .steps import StepDraw
 from .tasks import TaskMix
 
@@ -54,13 +53,7 @@ class SceneDraw:
         self.text, self.tokenizer, self.shift = text, tokenizer, shift
         self.actor, self.strike, self.patch = actor, strike, patch
         self.device = buckets[0].pools["plain"].device
-        self.plan = plan_steps(
-            mix,
-            [bucket.fmt.latent.frames for bucket in buckets],
-            [bucket.share for bucket in buckets],
-            [bucket.batch for bucket in buckets],
-            layouts,
-        )
+        self.plan = plan_buckets(buckets, mix, layouts)
         self.steps = StepDraw(
             buckets,
             self.plan,

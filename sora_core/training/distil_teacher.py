@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..dit import Cue, DiT
+from ..processor import low_precision
 from ..sampling.guidance import guide
 from ..types import AVLatent
 from .tasks import shift_level
@@ -96,7 +97,7 @@ def velocity(dit: DiT, scene: Scene, x: AVLatent, level: ClipLevels, guidance: f
     """Return the velocity ``noise - clip`` of every token, 0 where it is given; float32.
 
     Args:
-        dit: the model, in autocast to bfloat16. x: the clips. level: their noise levels.
+        dit: the model, in bfloat16 where that is quicker. x: the clips. level: their noise levels.
         guidance: scale; 1 leaves the pass without the prompts out.
     """
     passes = [scene.told] if guidance == 1 else [scene.told, scene.untold]
@@ -116,7 +117,7 @@ def velocity(dit: DiT, scene: Scene, x: AVLatent, level: ClipLevels, guidance: f
         for i, cue in enumerate(scene.told.cues)
     ]
     assert x.video is not None
-    with torch.autocast(x.video.device.type, torch.bfloat16):
+    with low_precision(x.video.device):
         made = dit(
             repeated(x.video),
             repeated(x.audio),

@@ -7,17 +7,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-import torch._dynamo.config
 from torch import Tensor
 
-from ..dit import DiT
+from ..dit import DiT, compile_blocks
 from ..errors import SoraError
 from ..text import TextEncoder, Tokenizer
 from ..world.spec import Attributes
-from .buckets import VALIDATION_SEED, Bucket, Renewal
+from .buckets import Bucket, Renewal, clip_shares, plan_buckets
 from .concepts import teach_words
 from .ema import EMA
 from .flow import DiTStageConfig, Generator, flow_loss
@@ -25,12 +23,11 @@ from .formats import size_of
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
 from .parallel import ALONE, Processes
-from .plan import plan_steps
 from .state import load_state, read_progress, save_state
 from .steps import Step, StepDraw
 from .unseen import measure_unseen
 
-__all__ = ["VALIDATION_SEED", "DiTStageConfig", "DiTTrainer"]
+__all__ = ["DiTStageConfig", "DiTTrainer"]
 
 PLAIN = (
     "dit.text_in",
@@ -86,24 +83,14 @@ class DiTTrainer:
         self.tokenizer, self.buckets = tokenizer, list(buckets)
         self.pool, self.validation = self.buckets[0].pools["plain"], self.buckets[0].validation
         self.device = self.pool.device
-        self.plan = plan_steps(
-            config.mix,
-            [bucket.fmt.latent.frames for bucket in self.buckets],
-            [bucket.share for bucket in self.buckets],
-            [bucket.batch for bucket in self.buckets],
-            config.layouts if config.compile else 0,
-        )
-        rendered = {
-            pool: self.plan.of_kind(kind, place) * bucket.batch
-            for place, bucket in enumerate(self.buckets)
-            for kind, pool in bucket.pools.items()
-        }
-        self.pools = {pool.encoder.name: pool for pool, share in rendered.items() if share > 0}
-        self.render_shares = [share / sum(rendered.values()) for share in rendered.values() if share > 0]
+        self.plan = plan_buckets(self.buckets, config.mix, config.layouts if config.compile else 0)
+        used = {pool: share for pool, share in clip_shares(self.buckets, self.plan).items() if share > 0}
+        self.pools = {pool.encoder.name: pool for pool in used}
+        self.render_shares = list(used.values())
         self.models = Generator(text, dit)
         text.table_noise = config.table_noise
         self.optimizer = MuonAdamW(
-            split_parameters(self.models, plain=PLAIN),
+            split_parameters(self.models, plain=PLAIN if config.muon else ("",)),
             lr=config.muon_lr,
             weight_decay=config.weight_decay,
             betas=(0.9, 0.95),
@@ -130,11 +117,7 @@ class DiTTrainer:
         self.noise = torch.Generator(self.device)
         self._next: Step | None = None
         if config.compile:
-            limits: Any = torch._dynamo.config
-            # the blocks share one code, which is compiled for each layout
-            limits.recompile_limit = max(limits.recompile_limit, 2 * self.plan.layouts + 8)
-            for block in dit.blocks:
-                block.compile(dynamic=False)
+            compile_blocks(dit, layouts=2 * self.plan.layouts + 8)
 
     def run(self, progress: Callable[[float, str], None] | None = None) -> dict[str, float]:
         """Train until the minutes are spent, save the state, and return the last measurement.
@@ -165,7 +148,7 @@ class DiTTrainer:
         tally = Tally()
         try:
             with renewal:
-                while self.minutes < config.minutes:
+                while self.share < 1:
                     step, terms = self.train_step()
                     due = config.refresh * step.bucket.batch / self.buckets[0].batch
                     renewal.renew(due)
@@ -176,8 +159,8 @@ class DiTTrainer:
                     if progress is not None:
                         if not words or now - shown > SHOWN_EVERY:
                             words, shown = f"loss {tally.loss():.3f}, {rate:.0f} clips/s", now
-                        progress(self.minutes / config.minutes, words)
-                    if processes.first and (now - measured > config.measure_every or self.minutes >= config.minutes):
+                        progress(self.share, words)
+                    if processes.first and (now - measured > config.measure_every or self.share >= 1):
                         self.log.write(
                             step=self.step,
                             clips=self.clips,
@@ -196,6 +179,12 @@ class DiTTrainer:
             # An interrupt loses nothing: the next run goes on from here.
             self.save()
         return self.measure() if processes.first else {}
+
+    @property
+    def share(self) -> float:
+        """Return how much of the run is behind it, in minutes or in clips."""
+        config = self.config
+        return self.clips / config.seen if config.seen else self.minutes / config.minutes
 
     @property
     def rendered(self) -> int:
@@ -234,7 +223,7 @@ class DiTTrainer:
 
     def update(self) -> None:
         """Move the weights and their average by the gradients, which are then gone."""
-        self.optimizer.set_scale(decay_schedule(self.minutes, self.config.minutes, decay=self.config.decay))
+        self.optimizer.set_scale(decay_schedule(self.share, 1.0, decay=self.config.decay))
         self.processes.average_gradients(self.models.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
         if torch.isfinite(norm):

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..audio_vae import AudioVAE
 from ..errors import SoraError
 from ..pixels import to_signed
+from ..processor import low_precision
 from ..types import PATCH, SAMPLE_RATE, SAMPLES_PER_LATENT, SPATIAL_RATIO, TEMPORAL_RATIO, ClipFormat
 from ..video_vae import VideoVAE
 from ..world.cuts import splice
@@ -146,13 +147,16 @@ class ClipEncoder:
 
     def make(self, seeds: Sequence[int]) -> EncodedClips:
         """Return the clips of these seeds."""
-        return self.encode(self.picture(seeds))._replace(
-            kind=self.kind, seeds=list(seeds), second=self.plan(seeds).second if self.kind == "cut" else ()
-        )
+        planned = self.plan(seeds)
+        made = self.encode(self._rendered(seeds, planned))
+        return made._replace(kind=self.kind, seeds=list(seeds), second=planned.second)
 
     def picture(self, seeds: Sequence[int]) -> WorldBatch:
         """Return the rendered clips of these seeds."""
-        given, planned = list(seeds), self.plan(seeds)
+        return self._rendered(seeds, self.plan(seeds))
+
+    def _rendered(self, seeds: Sequence[int], planned: Planned) -> WorldBatch:
+        given = list(seeds)
         first = render(planned.shown, given, self.fmt, self.device, starts=planned.starts)
         if not planned.second:
             return first
@@ -168,7 +172,7 @@ class ClipEncoder:
     def encode(self, batch: WorldBatch) -> EncodedClips:
         """Return rendered clips in latent space."""
         frames = to_signed(batch.frames)
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with low_precision(self.device):
             video = self.video_vae.encode(frames)
             tail = self.video_vae.encode(frames[:, :, -1:].expand(-1, -1, 1 + TEMPORAL_RATIO, -1, -1))[:, :, -1]
         audio = self.audio_vae.encode(batch.audio)

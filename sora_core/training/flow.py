@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import Config
 from ..dit import Cue, DiT
+from ..processor import low_precision
 from ..text import TextEncoder, Tokenizer
-from ..world.spec import Attributes
-from .concepts import CONCEPTS, UNNAMED, ConceptHeads
+from .concepts import ConceptHeads
 from .formats import FormatShare
 from .latents import LatentBatch
 from .parallel import ALONE, Processes
@@ -29,6 +28,8 @@ class DiTStageConfig(Config):
 
     Args:
         minutes: wall time in all, over every resumption; the learning rate reaches zero there.
+        seen: clips to train on in all, each time counted, in place of the minutes: the same run on any machine. 0
+            leaves it to the minutes.
         formats: mix of sizes and lengths, see `formats.FormatShare`; empty for one, that of the pools. Each step draws
             one format and one task. The first format is the one that is measured most and named in old records.
         layouts: most packed layouts (task and format) of a compiled run, since each costs a compilation; see
@@ -38,6 +39,7 @@ class DiTStageConfig(Config):
         pool: clips kept in latent space, of all formats together. start: clips in the pools before the first step.
         refresh: new clips for each ``batch`` that is trained on, less for the smaller batches of long formats: rendered
             within the step on a GPU, by a process beside it on a CPU. 0 renders none after the start.
+        muon: Muon for the blocks' matrices; False trains all with AdamW.
         muon_lr, adam_lr: learning rates before the schedule. weight_decay: decoupled.
         audio: weight of the audio loss. actor: extra weight of tokens that the actor covers.
         strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.
@@ -47,17 +49,19 @@ class DiTStageConfig(Config):
         ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
             learning rate falls. threads: CPU threads of the step, 0 leaves them.
         compile: compile each block (an extra minute at the start; see the trainer's log for what it gives).
-        autocast: compute in bfloat16 where it is safe; otherwise in float32.
+        autocast: compute in bfloat16 where that is safe and quicker; otherwise in float32.
         measure_every, save_every: seconds between measurements on unseen clips and between saved states.
     """
 
     minutes: float = 60.0
+    seen: int = 0
     formats: tuple[FormatShare, ...] = ()
     layouts: int = 12
     batch: int = 48
     pool: int = 40_000
     start: int = 2_048
     refresh: int = 12
+    muon: bool = True
     muon_lr: float = 4e-3
     adam_lr: float = 2e-3
     weight_decay: float = 0.01
@@ -84,7 +88,7 @@ class DiTStageConfig(Config):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DiTStageConfig:
         """Build from ``to_dict``'s values; what a record from before several formats lacks has its default."""
-        defaults = {name: getattr(cls, name) for name in ("formats", "layouts", "autocast")}
+        defaults = {name: getattr(cls, name) for name in ("seen", "formats", "layouts", "muon", "autocast")}
         mixed = defaults | values
         formats = [FormatShare.from_dict(share) for share in mixed["formats"]]
         return super().from_dict(mixed | {"formats": formats, "mix": TaskMix.from_dict(mixed["mix"])})
@@ -164,7 +168,7 @@ def flow_loss(
     audio_noise = _noise(batch.audio, generator, processes)
     audio_level = sigma_audio[:, None, :, None]
     noisy_audio = (1 - audio_level) * batch.audio + audio_level * audio_noise
-    with torch.autocast(clean.device.type, torch.bfloat16, enabled=config.autocast):
+    with low_precision(clean.device, enabled=config.autocast):
         states = models.text(told.ids, told.mask)
         video, audio = models.dit(
             noisy,
@@ -188,43 +192,9 @@ def flow_loss(
     else:
         error = (audio - (audio_noise - batch.audio)).square().mean((1, 3))
         terms["audio"] = (error * sound_weight).sum() / heard
-    terms["concepts"] = concept_loss(models.concepts, states, told, batch.attributes, processes)
+    terms["concepts"] = models.concepts(states, told.mask, batch.attributes, told.named, processes)
     terms["loss"] = terms["video"] + config.audio * terms["audio"] + config.concepts * terms["concepts"]
     return terms
-
-
-def concept_loss(
-    heads: ConceptHeads, states_BLD: Tensor, told: Told, attributes: Sequence[Attributes], processes: Processes = ALONE
-) -> Tensor:
-    """Return the mean cross-entropy over concepts that some caption of the whole batch names, 0 where none does.
-
-    As `ConceptHeads.forward`, for a part of a batch and without waiting for a GPU: what is named is known on the CPU.
-
-    Args:
-        heads: one reading per concept. states_BLD: of the text encoder. told: the captions.
-        attributes: what each caption is about. processes: that have the other parts.
-    """
-    weight = told.mask[..., None].float()
-    mean_BD = (states_BLD.float() * weight).sum(1) / weight.sum(1)
-    labels = torch.tensor(
-        [
-            [
-                values.index(value) if said and (value := getattr(shown, name)) else UNNAMED
-                for shown, said in zip(attributes, told.named, strict=True)
-            ]
-            for name, values in CONCEPTS.items()
-        ]
-    )
-    counts = processes.mean((labels != UNNAMED).sum(1).float())
-    targets = labels.to(mean_BD.device)
-    sums = torch.stack(
-        [
-            F.cross_entropy(heads.heads[name](mean_BD), target, ignore_index=UNNAMED, reduction="sum")
-            for name, target in zip(CONCEPTS, targets, strict=True)
-        ]
-    )
-    shares = torch.where(counts > 0, 1 / counts, 0.0) / max(1, int((counts > 0).sum()))
-    return (sums * shares.to(sums.device)).sum()
 
 
 def _noise(like: Tensor, generator: torch.Generator, processes: Processes) -> Tensor:

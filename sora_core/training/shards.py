@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,7 @@ def write_with(
         SoraError: one of the processes ended early.
     """
     if processes <= 1 or len(shards) <= 1 or shards[0][0].device.type != "cpu":
-        for encoder, path in shards:
-            write_shards(encoder, [path], told)
+        _write_all(shards, told)
         return
     context: Any = torch.multiprocessing.get_context("spawn")
     paths = [path for _, path in shards]
@@ -174,5 +174,10 @@ def _fingerprint(planned: Planned) -> str:
 
 def _write_alone(shards: Sequence[tuple[ClipEncoder, Path]]) -> None:
     torch.set_num_threads(1)
-    for encoder, path in shards:
-        write_shards(encoder, [path])
+    _write_all(shards)
+
+
+def _write_all(shards: Sequence[tuple[ClipEncoder, Path]], told: Callable[[], None] | None = None) -> None:
+    for _, group in groupby(shards, key=lambda shard: id(shard[0])):
+        files = list(group)
+        write_shards(files[0][0], [path for _, path in files], told)

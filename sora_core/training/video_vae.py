@@ -7,8 +7,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -17,12 +18,15 @@ from torch import Tensor
 from ..config import Config
 from ..errors import SoraError
 from ..pixels import to_signed
+from ..processor import low_precision
+from ..types import ClipFormat
 from ..video_vae import VideoVAE, VideoVAEConfig
 from .ema import EMA
+from .formats import FormatShare, size_of
 from .log import RunLog
 from .optim import MuonAdamW, decay_schedule, split_parameters
 from .state import load_state, read_progress, save_state
-from .video_windows import ClipSource, Window, WindowStream, world_clips
+from .video_windows import ClipSource, Window, WindowStream, mixed_clips, world_clips
 
 PLAIN = ("encoder.stem", "encoder.head", "decoder.stem", "decoder.head")
 """First and last layers stay with AdamW, as Muon's authors advise."""
@@ -41,6 +45,8 @@ class VideoStageConfig(Config):
     Args:
         minutes: wall time in all, over every resumption; the learning rate reaches zero there.
         level: of the world that clips are drawn from.
+        formats: mix of sizes that steps are drawn from; empty for the default clip alone. The first is measured as
+            ``psnr``, the others under their own names.
         batch: windows in a step.
         frames: frames of a window, ``1 + 4 k``.
         crops: windows cut from each rendered clip.
@@ -61,6 +67,7 @@ class VideoStageConfig(Config):
 
     minutes: float = 45.0
     level: int = 1
+    formats: tuple[FormatShare, ...] = ()
     batch: int = 8
     frames: int = 13
     crops: int = 2
@@ -80,6 +87,10 @@ class VideoStageConfig(Config):
     measure_every: float = 60.0
     save_every: float = 180.0
     seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self) | {"formats": [share.to_dict() for share in self.formats]}
 
 
 class VideoVAETrainer:
@@ -113,7 +124,16 @@ class VideoVAETrainer:
         self.config = config
         self.folder = folder
         self.device = torch.device(device)
-        self.source = source or world_clips(config.level, device=device)
+        shares = config.formats or (FormatShare(fmt=ClipFormat()),)
+        self.source = source or mixed_clips(shares, config.level, device=device)
+        self.measured = {"": self.source}
+        if source is None:
+            self.measured = {
+                f"_{size_of(share.fmt)}" if place else "": world_clips(
+                    share.level or config.level, share.fmt, device=device
+                )
+                for place, share in enumerate(shares)
+            }
         sizes = start.config if start is not None else model_config
         self.model = VideoVAE(sizes or VideoVAEConfig()).to(device)
         if start is not None:
@@ -146,7 +166,7 @@ class VideoVAETrainer:
             ahead=self.device.type == "cpu",
         )
         torch.set_num_threads(config.threads)
-        validation = self.source(VALIDATION_SEED, VALIDATION_CLIPS, True)
+        validation = self._validation()
         began, spent = time.monotonic(), self.minutes
         measured = saved = began
         first_step = self.step
@@ -182,9 +202,23 @@ class VideoVAETrainer:
         self.step += 1
         return terms
 
-    def _report(self, terms: dict[str, Tensor], validation: Window, rate: float) -> None:
+    def _validation(self) -> dict[str, Window]:
+        """Return unseen clips of each format, fewer of larger ones, so that measuring them costs about as much."""
+        drawn = {name: source(VALIDATION_SEED, MEASURE_BATCH, True) for name, source in self.measured.items()}
+        most = drawn[""].frames[0].numel() * VALIDATION_CLIPS
+        for name, source in self.measured.items():
+            clips = min(VALIDATION_CLIPS, most // drawn[name].frames[0].numel())
+            if clips > MEASURE_BATCH:
+                drawn[name] = source(VALIDATION_SEED, clips, True)
+        return drawn
+
+    def _measure(self, model: VideoVAE, validation: dict[str, Window]) -> dict[str, float]:
+        figures = {name: measure(model, clips) for name, clips in validation.items()}
+        return {f"{key}{name}": value for name, found in figures.items() for key, value in found.items()}
+
+    def _report(self, terms: dict[str, Tensor], validation: dict[str, Window], rate: float) -> None:
         with self.ema.swapped():
-            measured = measure(self.model, validation)
+            measured = self._measure(self.model, validation)
         self.log.write(
             step=self.step,
             clips=self.drawn,
@@ -194,7 +228,7 @@ class VideoVAETrainer:
             **measured,
         )
 
-    def _finish(self, validation: Window) -> dict[str, float]:
+    def _finish(self, validation: dict[str, Window]) -> dict[str, float]:
         """Write ``video_vae.safetensors``: averaged weights, with the latent statistics measured under them."""
         with self.ema.swapped():
             if self.config.decoder_only:
@@ -204,7 +238,7 @@ class VideoVAETrainer:
             result = VideoVAE(self.model.config).to(self.device)
             result.load_state_dict(self.model.state_dict())
         result.set_latent_statistics(mean, std)
-        measured = measure(result, validation)
+        measured = self._measure(result, validation)
         record = {"steps": self.step, "clips": self.drawn, "minutes": round(self.minutes, 1), **measured}
         tensors = {name: value.cpu().contiguous() for name, value in result.state_dict().items()}
         metadata = {"config": json.dumps(result.config.to_dict()), "training": json.dumps(record)}
@@ -254,7 +288,7 @@ def video_loss(model: VideoVAE, window: Window, config: VideoStageConfig) -> dic
     The decoder sees the latent with noise, so that a generator's small errors do no harm. Our own mix.
     """
     clean = to_signed(window.frames)
-    with torch.autocast(clean.device.type, torch.bfloat16):
+    with low_precision(clean.device):
         with torch.set_grad_enabled(not config.decoder_only):
             mean, log_variance = model.moments(clean)
         mean, log_variance = mean.float(), log_variance.float()
@@ -284,7 +318,7 @@ def measure(model: VideoVAE, clips: Window) -> dict[str, float]:
     """
     whole, actor = [], []
     for frames, mask in zip(clips.frames.split(MEASURE_BATCH), clips.mask.split(MEASURE_BATCH), strict=True):
-        with torch.autocast(frames.device.type, torch.bfloat16):
+        with low_precision(frames.device):
             decoded = model.decode(model.encode(to_signed(frames)))
         shown = ((decoded.float() + 1) * 127.5).round().clamp(0, 255).permute(0, 2, 3, 4, 1)
         square_BFHW = ((shown - frames.float()) / 255).square().mean(dim=-1)
@@ -298,7 +332,7 @@ def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation ``[C]`` of the raw latent over whole clips."""
     latents = []
     for frames in clips.frames.split(MEASURE_BATCH):
-        with torch.autocast(frames.device.type, torch.bfloat16):
+        with low_precision(frames.device):
             latents.append(model.moments(to_signed(frames))[0].float())
     latent_BCThw = torch.cat(latents)
     return latent_BCThw.mean(dim=(0, 2, 3, 4)), latent_BCThw.std(dim=(0, 2, 3, 4))

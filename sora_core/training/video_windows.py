@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,7 @@ from ..types import ClipFormat
 from ..world.render import render
 from ..world.sample import sample_attributes
 from ..world.spec import LEVELS
+from .formats import FormatShare
 
 TRAINING_SEEDS = 1 << 20
 """Seeds from here on are trained on; those below are for measuring."""
@@ -44,6 +45,22 @@ def world_clips(level: int, clip: ClipFormat | None = None, *, device: torch.dev
         ]
         batch = render(attributes, list(seeds), clip, device)
         return Window(batch.frames, batch.mask)
+
+    return draw
+
+
+def mixed_clips(formats: Sequence[FormatShare], level: int, *, device: torch.device | str = "cpu") -> ClipSource:
+    """Return a source whose calls draw one of ``formats`` each, by their shares and the first seed alone.
+
+    Args:
+        formats: mix. level: of the world, for formats that name none. device: where clips are rendered.
+    """
+    sources = [world_clips(share.level or level, share.fmt, device=device) for share in formats]
+    chances = torch.tensor([share.share for share in formats])
+
+    def draw(first_seed: int, count: int, held_out: bool) -> Window:
+        chosen = torch.multinomial(chances, 1, generator=torch.Generator().manual_seed(first_seed))
+        return sources[int(chosen)](first_seed, count, held_out)
 
     return draw
 

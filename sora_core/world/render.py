@@ -154,7 +154,7 @@ def _render(
         x_BFN = torch.stack([path.x, torch.where(pairs, path.other[..., 0], path.x)], -1)
     camera = camera_path([a.camera for a in shown], dice, x_BFN=x_BFN, radius_B=body.radius, time_BF=time_BF, fmt=fmt)
     painted = _paint(shown, body, dice, path=path, camera=camera, time_BF=time_BF, fmt=fmt)
-    heard = path.contact_time - torch.tensor(starts, device=device)[:, None]
+    heard = path.contact_time - time_BF[:, :1]
     return WorldBatch(
         frames=(painted.picture * 255).round_().clamp_(0, 255).to(torch.uint8).permute(0, 1, 3, 4, 2),
         audio=_sound(shown, body, dice, path, samples=fmt.samples, starts=starts),

@@ -24,6 +24,7 @@ from sora_core.dit.rope import (
     video_positions,
 )
 from sora_core.errors import SoraError
+from sora_core.processor import Processor
 from sora_core.types import ClipFormat
 
 CONFIG = DiTConfig(width=32, layers=2, heads=2, hidden=48, text_width=16, modulation_width=16)
@@ -281,7 +282,7 @@ def test_pieces_serve_inference_in_bfloat16_where_they_pay(monkeypatch):
     monkeypatch.setattr(attention, "pieces", lambda q, *_: used.append(q.dtype) or q)
     q = torch.randn(1, 4, 2, 8)
     for pay in (True, False):
-        monkeypatch.setattr(attention, "PIECES_PAY", pay)
+        monkeypatch.setattr(attention, "PROCESSOR", Processor(bfloat16=True, amx=not pay))
         for dtype in (torch.float32, torch.bfloat16):
             quickest(*[q.to(dtype)] * 3)
             with torch.inference_mode():
