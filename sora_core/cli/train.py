@@ -32,6 +32,8 @@ examples:
   sora train --stage dit --minutes 120 --out runs/night --resume
       two hours in two pieces (minutes count all pieces together)
   sora generate "a red ball bounces" --checkpoint runs/night/model.safetensors
+  sora train --stage all --start runs/night/model.safetensors --formats 96x96x49 --minutes 120 --out runs/larger
+      more for a trained model: the picture's decoder, the transformer and the quick model
   sora train --stage distil --start runs/night/model.safetensors --minutes 60 --out runs/quick
       the same model with a quick one beside it, for 8 or 4 steps without guidance
 
@@ -48,9 +50,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
         epilog=EXAMPLES,
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "--stage", choices=STAGES, default="all", help="which model (default: all but distil, one after another)"
-    )
+    parser.add_argument("--stage", choices=STAGES, default="all", help="which model (default: all, one after another)")
     parser.add_argument("--preset", choices=PRESETS, default="micro", help="size of the transformer (default micro)")
     parser.add_argument("--minutes", type=positive, required=True, metavar="M", help="stop after so long")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for everything that is written")
@@ -74,7 +74,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
         "--batch", type=count, metavar="N", help="clips a step of the first format (default 48), fewer of longer ones"
     )
     parser.add_argument("--seed", type=whole, default=0, metavar="N", help="of weights and clips (default 0)")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="model that dit begins from or distil makes quick")
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="model to go on from; of its video VAE only the decoder is trained"
+    )
     parser.add_argument(
         "--compile", action="store_true", help="compile the transformer: twice as fast, needs a C++ compiler on a CPU"
     )

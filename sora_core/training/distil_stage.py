@@ -12,7 +12,6 @@ import torch
 from .. import __version__
 from ..checkpoint import find_checkpoint, load_checkpoint, write_quick
 from ..checkpoint.metadata import file_hash
-from ..errors import SoraError
 from ..pipeline import Pipeline
 from ..request import Defaults, Quick, Request, resolve
 from ..types import Clip
@@ -22,7 +21,6 @@ from .distil_config import DistilConfig
 from .encoded import ENCODE_BATCH
 from .flow import DiTStageConfig
 from .formats import FormatShare, size_of
-from .parallel import ALONE, Processes
 from .pictures import draw_curves, draw_samples
 from .samples import PROMPTS
 
@@ -39,13 +37,11 @@ def distil_model(
     out: Path,
     *,
     start: Path | None = None,
-    resume: bool = False,
     level: int = 1,
     device: torch.device | str = "cpu",
     formats: Sequence[FormatShare] = (),
     latents: Path | None = None,
     latent_clips: int = 0,
-    processes: Processes = ALONE,
     progress: Callable[[float, str], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> str:
@@ -56,24 +52,18 @@ def distil_model(
 
     Args:
         config: how. out: folder of the run. start: the trained model, or None for the shipped one.
-        resume: go on from the state in ``out``; without it a folder that holds one is refused.
         level: of the world, for formats that name none. device: where.
         formats: mix of sizes, empty for the model's own default clip.
         latents: folder of clips rendered beforehand, ``latent_clips`` of them; None renders ``config.clips``.
-        processes: of the run; it takes one.
         progress, say: shown to the user.
 
     Returns:
         A sentence that says what was made.
 
     Raises:
-        SoraError: a folder that holds a run already, or one of another size; an unusable model; several processes.
+        SoraError: a folder that holds a run of another size; an unusable model.
     """
-    if processes.size > 1:
-        raise SoraError(f"stage {STAGE} runs in one process and {processes.size} were started; leave torchrun away")
     folder, source = out / STAGE, start or find_checkpoint()
-    if (folder / "state.safetensors").exists() and not resume:
-        raise SoraError(f"{out} already holds a run of {STAGE}; add --resume to go on, or name another folder")
     loaded = load_checkpoint(source, device, torch.float32)
     defaults = loaded.metadata.defaults
     shares = tuple(formats) or (FormatShare(fmt=defaults.format),)
@@ -96,8 +86,6 @@ def distil_model(
         guidance=defaults.guidance,
         full_steps=defaults.steps,
     )
-    if say is not None:
-        say(f"{STAGE}: {config.minutes:.1f} minutes, log in {distiller.log_path}")
     if latents is not None:
         load_pools(distiller.pools, distiller.pool_shares, latents, latent_clips, say=say)
     else:

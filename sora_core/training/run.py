@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 from .. import __version__
 from ..audio_vae import AudioVAE, AudioVAEConfig
 from ..checkpoint import World, find_checkpoint, load_checkpoint, save_checkpoint
-from ..dit import PRESETS, DiT, explicit, sdpa
+from ..dit import PRESETS, DiT, DiTConfig, explicit, sdpa
 from ..errors import SoraError
 from ..request import Defaults
 from ..text import TextEncoder, Tokenizer
@@ -36,10 +37,11 @@ from .pictures import LOG, draw_curves
 from .samples import audio_sheet, sample_sheet, video_sheet
 from .video_vae import VideoStageConfig, VideoVAETrainer
 
-SHARES = {"video-vae": 0.30, "audio-vae": 0.10, "dit": 0.60}
-"""Shares of the minutes when all stages run."""
+SHARES = {"video-vae": 0.26, "audio-vae": 0.08, "dit": 0.50, DISTIL: 0.16}
+"""Shares of the minutes when all stages run; where a model brings its audio VAE, the others share that time."""
 
 MODEL = "model.safetensors"
+STATE = "state.safetensors"
 SAMPLES = "samples.png"
 
 START_CLIPS = 300
@@ -83,8 +85,8 @@ def train(
     """Train one stage, or all of them, within a number of minutes.
 
     Args:
-        stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder), ``all`` of them, or ``distil`` (a quick
-            model beside that of ``start``; see `distil_stage`).
+        stage: ``video-vae``, ``audio-vae``, ``dit`` (with the text encoder), ``distil`` (a quick model beside that of
+            the run, of ``start`` or the shipped one; see `distil_stage`), or ``all`` of them.
         preset: of the transformer, see `dit.PRESETS`.
         minutes: in all, over every resumption. Rendering is part of it; reading and writing files, and the pictures
             drawn after each stage, are not.
@@ -95,7 +97,8 @@ def train(
         device, seed, level, batch: where, how and on what to train; ``batch`` is clips a step of the DiT stage, at the
             first format and of all processes together.
         compile_blocks: compile the transformer's blocks; needs a C++ compiler on a CPU and pays from ten minutes on.
-        start: a model whose transformer, text encoder and VAEs a DiT stage begins from, instead of new weights.
+        start: a model to go on from, instead of new weights: the transformer, the text encoder and of the video VAE
+            the decoder are trained on; the encoders and the audio VAE stay as they are, and so do latents.
         formats: mix of the DiT stage, see `formats.parse_formats`; empty for the default clip alone.
         default_format: what the model makes when nothing else is asked; None is the format with the greatest share.
         latents: folder of clips rendered and encoded beforehand. What it lacks to ``latent_clips`` is made first, by as
@@ -110,98 +113,179 @@ def train(
         SoraError: unknown stage or preset, a folder that already holds a run, or one of another size; latents of
             another VAE or format; several processes for a VAE.
     """
-    if stage == DISTIL:
-        cuda = torch.device(device).type == "cuda"
-        return distil_model(
-            DistilConfig(
-                minutes=minutes,
-                seed=seed,
-                batch=batch or DistilConfig.batch,
-                clips=min(DistilConfig.clips, int(minutes * START_CLIPS)),
-                compile=compile_blocks,
-                threads=0 if cuda else torch.get_num_threads(),
-            ),
-            out,
-            start=start,
-            resume=resume,
-            level=level,
-            device=device,
-            formats=formats,
-            latents=latents,
-            latent_clips=latent_clips,
-            processes=processes,
-            progress=progress,
-            say=say,
-        )
-    stages = _stages(stage, preset, processes)
+    stages = _stages(stage, preset, processes, begun=start is not None)
     if not processes.first:
         progress = say = None
-    held = [name for name in stages if (out / name / "state.safetensors").exists()]
+    held = [name for name in stages if (out / name / STATE).exists()]
     if held and not resume:
         raise SoraError(
             f"{out} already holds a run of {', '.join(held)}; add --resume to go on, or name another folder"
         )
-    shares = SHARES if stage == "all" else {stage: 1.0}
     if stage == "all" and "dit" in held:
-        stages = [name for name in stages if name == "dit" or not _vae_path(out, name).exists()]
+        stages = [name for name in stages if name in ("dit", DISTIL) or not _vae_path(out, name).exists()]
+    order = _Order(
+        preset=preset,
+        out=out,
+        device=device,
+        seed=seed,
+        level=level,
+        batch=batch,
+        compile_blocks=compile_blocks,
+        start=start,
+        formats=tuple(formats),
+        default_format=default_format,
+        latents=latents,
+        latent_clips=latent_clips,
+        processes=processes,
+        progress=progress,
+        say=say,
+    )
+    whole = sum(SHARES[name] for name in stages)
     for name in stages:
-        part = minutes * shares[name]
-        folder = out / name
+        part = minutes * (SHARES[name] / whole if stage == "all" else 1.0)
         if say is not None:
-            say(f"{name}: {part:.1f} minutes, log in {folder / LOG}")
-        if name == "video-vae":
-            # at the batch that serves a CPU, a GPU waits most of the time
-            size = VideoStageConfig.batch * (1 if torch.device(device).type == "cpu" else 8)
-            threads = torch.get_num_threads()
-            config = VideoStageConfig(minutes=part, level=level, seed=seed, threads=threads, batch=size)
-            VideoVAETrainer(config, folder, device=device).run(progress)
-        elif name == "audio-vae":
-            training = AudioTraining(minutes=part, level=level, seed=seed)
-            AudioTrainer(AudioVAEConfig(), training, folder, device=device).run(progress=_audio(progress))
-        else:
-            size = batch or DiTStageConfig.batch
-            cuda = torch.device(device).type == "cuda"
-            first_fill = min(DiTStageConfig.start, max(size, int(part * START_CLIPS)))
-            stage_config = DiTStageConfig(
-                minutes=part,
-                seed=seed,
-                batch=size,
-                pool=max(DiTStageConfig.pool, latent_clips if latents is not None else 0),
-                start=0 if latents is not None else first_fill,
-                # a quarter of the clips are new, whatever the batch
-                refresh=0 if latents is not None else -(-DiTStageConfig.refresh * size // DiTStageConfig.batch),
-                formats=tuple(formats),
-                compile=compile_blocks,
-                threads=0 if cuda else torch.get_num_threads(),
-            )
-            trainer = dit_trainer(
-                stage_config, out, preset=preset, level=level, device=device, start=start, processes=processes
-            )
-            if latents is not None:
-                pools = list(trainer.pools.values())
-                load_pools(pools, trainer.render_shares, latents, latent_clips, processes=processes, say=say)
-            trainer.run(progress)
-            if processes.first:
-                write_model(trainer, out / MODEL, default_format=default_format)
-        if processes.first:
+            say(f"{name}: {part:.1f} minutes, log in {out / name / LOG}")
+        _RUNS[name](order, part)
+        if processes.first and name != DISTIL:
             draw_stage(name, out, level=level, device=device)
-    done = out / MODEL if "dit" in stages else out / stages[-1]
+    done = out / MODEL if {"dit", DISTIL} & set(stages) else out / stages[-1]
     return f"trained {', '.join(stages)} for {minutes:g} minutes: {done}"
 
 
-def _stages(stage: str, preset: str, processes: Processes) -> list[str]:
-    """Return the stages to run, or refuse what cannot be run."""
+@dataclass(frozen=True, kw_only=True)
+class _Order:
+    """What was asked of `train`, for each of its stages."""
+
+    preset: str
+    out: Path
+    device: torch.device | str
+    seed: int
+    level: int
+    batch: int | None
+    compile_blocks: bool
+    start: Path | None
+    formats: tuple[FormatShare, ...]
+    default_format: ClipFormat | None
+    latents: Path | None
+    latent_clips: int
+    processes: Processes
+    progress: Progress | None
+    say: Callable[[str], None] | None
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of a step, 0 on a GPU."""
+        return torch.get_num_threads() if torch.device(self.device).type == "cpu" else 0
+
+
+def _train_video_vae(order: _Order, minutes: float) -> None:
+    """Train the video VAE, or of the one that a model brings the decoder alone, at half the rate."""
+    begun = None
+    if order.start is not None:
+        begun = load_vaes(order.out, order.device, order.start)[0].requires_grad_(True)
+    config = VideoStageConfig(
+        minutes=minutes,
+        level=order.level,
+        formats=order.formats,
+        seed=order.seed,
+        threads=torch.get_num_threads(),
+        # at the batch that serves a CPU, a GPU waits most of the time
+        batch=VideoStageConfig.batch * (1 if torch.device(order.device).type == "cpu" else 8),
+        decoder_only=begun is not None,
+        lr=VideoStageConfig.lr * (0.5 if begun is not None else 1.0),
+    )
+    VideoVAETrainer(config, order.out / "video-vae", start=begun, device=order.device).run(order.progress)
+
+
+def _train_audio_vae(order: _Order, minutes: float) -> None:
+    training = AudioTraining(minutes=minutes, level=order.level, seed=order.seed)
+    trainer = AudioTrainer(AudioVAEConfig(), training, order.out / "audio-vae", device=order.device)
+    trainer.run(progress=_audio(order.progress))
+
+
+def _train_dit(order: _Order, minutes: float) -> None:
+    """Train transformer and text encoder, and write the model."""
+    size = order.batch or DiTStageConfig.batch
+    first_fill = min(DiTStageConfig.start, max(size, int(minutes * START_CLIPS)))
+    kept = order.latents is not None
+    config = DiTStageConfig(
+        minutes=minutes,
+        seed=order.seed,
+        batch=size,
+        pool=max(DiTStageConfig.pool, order.latent_clips if kept else 0),
+        start=0 if kept else first_fill,
+        # a quarter of the clips are new, whatever the batch
+        refresh=0 if kept else -(-DiTStageConfig.refresh * size // DiTStageConfig.batch),
+        formats=order.formats,
+        compile=order.compile_blocks,
+        threads=order.threads,
+    )
+    trainer = dit_trainer(
+        config,
+        order.out,
+        preset=order.preset,
+        level=order.level,
+        device=order.device,
+        start=order.start,
+        processes=order.processes,
+    )
+    if order.latents is not None:
+        pools = list(trainer.pools.values())
+        load_pools(
+            pools, trainer.render_shares, order.latents, order.latent_clips, processes=order.processes, say=order.say
+        )
+    trainer.run(order.progress)
+    if order.processes.first:
+        write_model(trainer, order.out / MODEL, default_format=order.default_format)
+
+
+def _distil(order: _Order, minutes: float) -> None:
+    """Distil the model that this run made, or that it was given, or the shipped one."""
+    made = order.out / "dit" / STATE
+    distil_model(
+        DistilConfig(
+            minutes=minutes,
+            seed=order.seed,
+            batch=order.batch or DistilConfig.batch,
+            clips=min(DistilConfig.clips, int(minutes * START_CLIPS)),
+            compile=order.compile_blocks,
+            threads=order.threads,
+        ),
+        order.out,
+        start=order.out / MODEL if made.exists() else order.start,
+        level=order.level,
+        device=order.device,
+        formats=order.formats,
+        latents=order.latents,
+        latent_clips=order.latent_clips,
+        progress=order.progress,
+        say=order.say,
+    )
+
+
+_RUNS: dict[str, Callable[[_Order, float], None]] = {
+    "video-vae": _train_video_vae,
+    "audio-vae": _train_audio_vae,
+    "dit": _train_dit,
+    DISTIL: _distil,
+}
+
+
+def _stages(stage: str, preset: str, processes: Processes, *, begun: bool) -> list[str]:
+    """Return the stages to run, or refuse what cannot be run; ``begun``: from a model, which brings its VAEs."""
     if preset not in PRESETS:
         raise SoraError(f"preset {preset!r} is not known; choose one of {', '.join(PRESETS)}")
     stages = list(SHARES) if stage == "all" else [stage]
     if unknown := [name for name in stages if name not in SHARES]:
         raise SoraError(f"stage {unknown[0]!r} is not known; choose one of {', '.join(SHARES)} or all")
+    if begun and stage == "audio-vae":
+        raise SoraError("stage audio-vae begins from nothing, and --start names a model; leave --start away")
     if processes.size > 1 and stages != ["dit"]:
         raise SoraError(
             f"stage {stage} trains in one process and {processes.size} were started; "
             "train the VAEs first without torchrun, then --stage dit with it"
         )
-    return stages
+    return [name for name in stages if not (begun and name == "audio-vae")]
 
 
 def dit_trainer(
@@ -214,6 +298,7 @@ def dit_trainer(
     fmt: ClipFormat | None = None,
     start: Path | None = None,
     vaes_of: Path | None = None,
+    sizes: DiTConfig | None = None,
     processes: Processes = ALONE,
 ) -> DiTTrainer:
     """Build the transformer stage over the VAEs in ``out`` (or of ``start``, or the shipped ones).
@@ -221,7 +306,8 @@ def dit_trainer(
     Args:
         config: how to train; where its ``formats`` are empty, the clips are of ``fmt`` (the default one unless given).
         out: folder of the run. preset: of the transformer. level: of the world, for formats that name none.
-        device: where. start: model to begin from. vaes_of: model whose VAEs are taken in any case.
+        device: where. start: model to begin from. vaes_of: model whose VAEs are taken where ``out`` has none.
+        sizes: of the transformer, in place of the preset's.
         processes: that train together.
     """
     torch.manual_seed(config.seed)
@@ -231,7 +317,7 @@ def dit_trainer(
     text = TextEncoder.from_word_table(table).to(device)
     # On a CPU the two plain products have the faster backward pass at these lengths.
     kernel = explicit if torch.device(device).type == "cpu" else sdpa
-    dit = DiT(PRESETS[preset](text.config.width), attention=kernel)
+    dit = DiT(sizes or PRESETS[preset](text.config.width), attention=kernel)
     dit.initialise(torch.Generator().manual_seed(config.seed))
     if start is not None:
         begun = load_checkpoint(start, dtype=torch.float32)
@@ -263,13 +349,12 @@ def draw_stage(name: str, out: Path, *, level: int, device: torch.device | str) 
 
 
 def load_vaes(out: Path, device: torch.device | str, start: Path | None = None) -> tuple[VideoVAE, AudioVAE]:
-    """Return the VAEs of ``start``, or those trained in ``out``, or the shipped ones; frozen."""
+    """Return the VAEs trained in ``out``, in place of a missing one that of ``start``, or the shipped one; frozen."""
     video_path, audio_path = _vae_path(out, "video-vae"), _vae_path(out, "audio-vae")
-    if start is None and video_path.exists() and audio_path.exists():
-        video, audio = load_video_vae(video_path), load_audio_vae(audio_path)
-    else:
-        shipped = load_checkpoint(start or find_checkpoint())
-        video, audio = shipped.video_vae, shipped.audio_vae
+    if not (video_path.exists() and audio_path.exists()):
+        begun = load_checkpoint(start or find_checkpoint())
+    video = load_video_vae(video_path) if video_path.exists() else begun.video_vae
+    audio = load_audio_vae(audio_path) if audio_path.exists() else begun.audio_vae
     return video.float().to(device).eval().requires_grad_(False), audio.float().to(device).eval().requires_grad_(False)
 
 
