@@ -7,7 +7,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ STEPS = 30
 QUICK_STEPS = (8, 4)
 """Of the quick model, where the checkpoint has one that was made for them."""
 
+QUALITY = ("all_correct", "held_out_pairs.all_correct", "onset_f1", "gravity_residual_px")
+"""What is judged at each number of steps, by their keys in `evaluation.figures`."""
+
 PARTS = ("sampling_s", "decoding_s", "writing_s", "total_s")
 
 
@@ -35,12 +38,14 @@ def bench_end_to_end(
     device: str = "cpu",
     *,
     repeats: int = REPEATS,
+    clips: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Make the default clip with guidance, and by the quick model without.
 
     Args:
         checkpoint: the model, or the shipped one. device: where. repeats: clips behind each median.
+        clips: judged at each number of steps as ``sora evaluate`` judges them, none unless asked for.
         tell: told what comes next.
 
     Returns:
@@ -48,6 +53,7 @@ def bench_end_to_end(
         system does not say); medians ``sampling_s``, ``decoding_s``, ``sampling_and_decoding_s``, ``writing_s``,
         ``total_s``, and ``times_real_time`` (seconds of clip for one of work); ``clip_seconds``, ``steps``,
         ``guidance``. Under ``quick`` the medians by number of steps (``"8"``, ``"4"``), none without a quick model.
+        ``quality`` of ``clips`` clips by number of steps, an object of `QUALITY`'s keys each; empty without clips.
 
     Raises:
         SoraError: there is no model, or it is refused.
@@ -78,7 +84,24 @@ def bench_end_to_end(
         "steps": plan.steps,
         "guidance": plan.guidance,
         "quick": {steps: _medians(times[1:], plan.seconds) for steps, times in samples.items()},
+        "quality": _quality(pipeline, plans, clips, say) if clips else {},
+        "quality_clips": clips,
     }
+
+
+def _quality(
+    pipeline: Pipeline, plans: Mapping[str, Plan], clips: int, say: Callable[[str], None]
+) -> dict[str, dict[str, float | None]]:
+    """Judge the same prompts and seeds at each number of steps."""
+    from ..evaluation.report import lookup
+    from ..evaluation.run import Asked, measure_pipeline
+
+    found: dict[str, dict[str, float | None]] = {}
+    for steps, plan in plans.items():
+        say(f"judging {clips} clips at {steps} steps")
+        figures = measure_pipeline(pipeline, clips, asked=Asked(steps=plan.steps, quick=plan.quick))
+        found[steps] = {key: lookup(figures, key) for key in QUALITY}
+    return found
 
 
 def _requests(pipeline: Pipeline) -> list[Request]:

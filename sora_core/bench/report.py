@@ -62,6 +62,14 @@ def _vae(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
         yield what, f"{ratio:.2f} x", f"{words}; {_aim(aims, f'vae.memory.{way}.growth_ratio')}"
 
 
+QUALITY = {
+    "all_correct": "all correct",
+    "held_out_pairs.all_correct": "held-out pairs",
+    "onset_f1": "onset F1",
+    "gravity_residual_px": "gravity residual",
+}
+
+
 def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
     yield (
         f"default clip ({figures['clip_seconds']:.1f} s), {figures['steps']} steps, guidance {figures['guidance']:g}",
@@ -75,6 +83,9 @@ def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
     for steps, quick in figures["quick"].items():
         yield f"the same by the quick model, {steps} steps, no guidance", "", ""
         yield from _parts(quick, f"end_to_end.quick.{steps}", aims)
+    for steps, judged in figures["quality"].items():
+        told = [f"{QUALITY[key]} {value:.2f}" for key, value in judged.items() if value is not None]
+        yield f"  judged at {steps} steps", f"{figures['quality_clips']} clips", ", ".join(told)
 
 
 def _parts(figures: dict[str, Any], place: str, aims: dict[str, Any]) -> Iterator[Row]:

@@ -72,6 +72,7 @@ def bench(
     device: str = "cpu",
     repeats: int = REPEATS,
     full: bool = False,
+    clips: int = 0,
     progress: ProgressCallback | None = None,
 ) -> dict[str, Any]:
     """Measure the speed of one part or of all, or what the marks withstand.
@@ -82,6 +83,7 @@ def bench(
         checkpoint: whose weights, or None for the shipped one; ``dit`` needs none.
         device: where. repeats: samples behind each median.
         full: all attacks on all clips, which takes hours, or 10,000 damages; of ``marks`` and ``tamper`` alone.
+        clips: judged at each number of steps, of ``end-to-end``.
         progress: told before each measurement.
 
     Returns:
@@ -131,7 +133,7 @@ def bench(
         else:
             from .end_to_end import bench_end_to_end
 
-            figures["end_to_end"] = bench_end_to_end(checkpoint, device, repeats=repeats, tell=tell)
+            figures["end_to_end"] = bench_end_to_end(checkpoint, device, repeats=repeats, clips=clips, tell=tell)
     if progress is not None:
         progress(1, 1, "")
     figures["aims"] = judged(figures)

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from .arguments import add_checkpoint, add_device, add_threads
+from .arguments import add_checkpoint, add_device, add_threads, count
 from .progress import Progress
 
 SUBJECTS = ("dit", "vae", "end-to-end", "extension", "training", "peers", "marks", "tamper", "all")
@@ -15,6 +15,8 @@ EXAMPLES = """\
 examples:
   sora bench                  everything
   sora bench dit --json       one transformer call, as JSON
+  sora bench end-to-end --clips 32
+                              one sentence to one file at 30, 8 and 4 steps, and what 32 clips of each show
   sora bench training         clips a second of a training run, stage by stage
   sora bench peers            ours beside diffusers' models: pip install "sora-nodes[peers]"
   sora bench marks            attacks on the marks, ten minutes at most on two cores
@@ -42,6 +44,9 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401  argparse has no public t
     extent.add_argument(
         "--full", action="store_true", help="marks: every attack, 10,200 wrong keys; tamper: 10,000 damages"
     )
+    parser.add_argument(
+        "--clips", type=count, default=0, metavar="N", help="end-to-end: judge so many clips at each number of steps"
+    )
     parser.add_argument("--markdown", action="store_true", help="marks: the table as markdown")
     add_checkpoint(parser)
     add_device(parser)
@@ -57,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         raise SoraError(f"--quick and --full belong to marks and tamper, not to {args.subject}; leave them out")
     if args.subject != "marks" and args.markdown:
         raise SoraError(f"--markdown belongs to marks, not to {args.subject}; leave it out")
+    if args.clips and args.subject != "end-to-end":
+        raise SoraError(f"--clips belongs to end-to-end, not to {args.subject}; leave it out")
     if args.json and args.markdown:
         raise SoraError("--json and --markdown are two ways to print; choose one")
     device = choose_device(args.device)
@@ -65,7 +72,14 @@ def run(args: argparse.Namespace) -> int:
 
     progress = Progress("measuring")
     try:
-        figures = bench(args.subject, checkpoint=args.checkpoint, device=device, full=args.full, progress=progress)
+        figures = bench(
+            args.subject,
+            checkpoint=args.checkpoint,
+            device=device,
+            full=args.full,
+            clips=args.clips,
+            progress=progress,
+        )
     finally:
         progress.close()
     if args.markdown:

@@ -14,7 +14,8 @@ from sora_core.bench.run import AIMS, bench, figure, judged
 from sora_core.bench.timing import median_seconds
 from sora_core.dit import PRESETS, DiTConfig
 from sora_core.errors import SoraError
-from sora_core.request import Defaults, Quick
+from sora_core.pipeline import Pipeline
+from sora_core.request import Defaults, Quick, Request, resolve
 from sora_core.types import ClipFormat
 
 
@@ -86,9 +87,23 @@ def test_the_quick_model_is_measured_for_the_steps_it_was_made_for():
     assert medians["sampling_and_decoding_s"] == 3
     assert medians["times_real_time"] == 0.5
     figures = {"clip_seconds": 3.0, "steps": 30, "guidance": 4.0, "cold_start_s": 9.0, "cold_start_peak_mib": None}
-    figures |= {**medians, "quick": {"4": medians}}
+    judged_at = {"all_correct": 0.5, "held_out_pairs.all_correct": 0.25, "onset_f1": None, "gravity_residual_px": 0.5}
+    figures |= {**medians, "quick": {"4": medians}, "quality": {"4": judged_at}, "quality_clips": 8}
     rows = list(_end_to_end(figures, judged({"end_to_end": figures})))
     assert ("  times real time", "0.50 x", "aim >= 1: missed") in rows
+    said = "all correct 0.50, held-out pairs 0.25, gravity residual 0.50"
+    assert ("  judged at 4 steps", "8 clips", said) in rows
+
+
+def test_clips_are_judged_at_each_number_of_steps(tiny_checkpoint):
+    pipeline = Pipeline.load(tiny_checkpoint)
+    plans = {steps: resolve(Request(prompt="x", steps=int(steps)), pipeline.defaults) for steps in ("2", "1")}
+    told = []
+    found = end_to_end._quality(pipeline, plans, 8, told.append)
+    assert told == ["judging 8 clips at 2 steps", "judging 8 clips at 1 steps"]
+    assert found.keys() == plans.keys()
+    assert all(figures.keys() == set(end_to_end.QUALITY) for figures in found.values())
+    assert found["2"]["all_correct"] is not None
 
 
 def test_calls_take_turns():

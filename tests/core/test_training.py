@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,24 +15,28 @@ import pytest
 import torch
 from torch import nn
 
+from sora_core.audio_vae import AudioVAE
 from sora_core.audio_vae.config import tiny as tiny_audio
 from sora_core.checkpoint import load_checkpoint, read_metadata
 from sora_core.dit import DiTConfig
 from sora_core.errors import SoraError
 from sora_core.media.png import write_png
-from sora_core.training import audio_vae, dit, run, samples, video_vae, video_windows
+from sora_core.training import audio_vae, distil, distil_stage, dit, run, samples, video_vae, video_windows
 from sora_core.training.audio_vae import AudioTraining
+from sora_core.training.distil_config import DistilConfig
 from sora_core.training.dit import DiTStageConfig
 from sora_core.training.ema import EMA
 from sora_core.training.encoded import ENCODE_BATCH, ClipEncoder, RenderBeside, Work
+from sora_core.training.formats import FormatShare
 from sora_core.training.latents import LatentPool
 from sora_core.training.optim import MuonAdamW, split_parameters
 from sora_core.training.pictures import draw_curves, draw_samples
 from sora_core.training.state import load_state, read_progress, save_state
 from sora_core.training.tasks import TaskMix, draw_levels
 from sora_core.training.video_vae import VideoStageConfig
-from sora_core.training.video_windows import Window, WindowStream
+from sora_core.training.video_windows import Window, WindowStream, mixed_clips
 from sora_core.types import ClipFormat
+from sora_core.video_vae import VideoVAE
 from sora_core.video_vae.config import tiny as tiny_video
 from sora_core.world.spec import held_out
 
@@ -63,6 +68,16 @@ class QuickDiT(DiTStageConfig):
     measure_every: float = 0.5
 
 
+@dataclass(frozen=True, kw_only=True)
+class QuickDistil(DistilConfig):
+    """As short as it gets."""
+
+    rank: int = 2
+    batch: int = 2
+    teacher_steps: int = 1
+    measured: int = 2
+
+
 @pytest.fixture
 def quick(monkeypatch):
     """Make every stage tiny, on a clock that ticks when it is read; the code paths stay those of the command."""
@@ -73,11 +88,18 @@ def quick(monkeypatch):
             "VideoStageConfig": QuickVideo,
             "AudioTraining": QuickAudio,
             "DiTStageConfig": QuickDiT,
+            "DistilConfig": QuickDistil,
             "AudioVAEConfig": tiny_audio,
             "ClipFormat": lambda: SMALL,
             "START_CLIPS": 1,
         },
-        video_vae: {"VideoVAEConfig": tiny_video, "VALIDATION_CLIPS": 4, "STATISTICS_CLIPS": 4},
+        video_vae: {
+            "VideoVAEConfig": tiny_video,
+            "ClipFormat": lambda: SMALL,
+            "VALIDATION_CLIPS": 4,
+            "STATISTICS_CLIPS": 4,
+        },
+        distil_stage: {"SHOWN": 1},
         video_windows: {"ClipFormat": lambda: SMALL},
         samples: {"PROMPTS": samples.PROMPTS[:2], "ROUND_TRIPS": 1, "SOUNDS": 1},
     }.items():
@@ -85,7 +107,7 @@ def quick(monkeypatch):
             monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(run, "load_checkpoint", None)
     ticks = itertools.count()
-    for module in (dit, video_vae, audio_vae):
+    for module in (dit, video_vae, audio_vae, distil):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 10))
 
 
@@ -112,14 +134,16 @@ def test_all_stages_run_from_an_empty_folder_and_go_on(tmp_path):
     assert max(seen) >= 1
     assert all(share >= 0 for share in seen)
 
-    with pytest.raises(SoraError, match=r"already holds a run of video-vae, audio-vae, dit; add --resume"):
+    with pytest.raises(SoraError, match=r"already holds a run of video-vae, audio-vae, dit, distil; add --resume"):
         go(tmp_path, 0.08)
     with pytest.raises(SoraError, match=r"add --resume"):
         go(tmp_path, 0.08, stage="dit")
     go(tmp_path, 0.08, resume=True)
     second = place(tmp_path)
     assert second[STATES[2]]["step"] > first[STATES[2]]["step"]
-    assert second[STATES[2]]["minutes"] >= 0.6 * 0.08 > first[STATES[2]]["minutes"]
+    assert second[STATES[2]]["minutes"] >= run.SHARES["dit"] * 0.08 > first[STATES[2]]["minutes"]
+    assert second[STATES[3]]["step"] > first[STATES[3]]["step"] > 0
+    assert made.defaults.quick.training["teacher"]["file"] == "model.safetensors"
     # the transformer has learned from the VAEs' latents: training them on would pull these from under it
     assert [second[name] for name in STATES[:2]] == [first[name] for name in STATES[:2]]
     assert (tmp_path / "dit" / "curves.png").exists()
@@ -153,6 +177,56 @@ def test_a_run_begins_from_a_model(tmp_path, monkeypatch):
         assert torch.equal(before, after)
     changed = (first.dit.video_out.weight - second.dit.video_out.weight).abs().max()
     assert 0 < changed < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick")
+def test_all_stages_go_on_from_a_model_whose_latents_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "load_checkpoint", load_checkpoint)
+    go(tmp_path / "one", 0.03, "all")
+    made = tmp_path / "one" / run.MODEL
+    formats = (FormatShare(fmt=SMALL, share=0.5), FormatShare(fmt=ClipFormat(width=48, height=32, frames=9), share=0.5))
+    said = go(tmp_path / "two", 0.03, "all", start=made, formats=formats)
+    assert said.startswith("trained video-vae, dit, distil")
+    first, second = (load_checkpoint(tmp_path / name / run.MODEL, dtype=torch.float32) for name in ("one", "two"))
+    for part, same in (("video_vae.encoder", True), ("video_vae.decoder", False), ("audio_vae", True), ("dit", False)):
+        pairs = zip(*(attrgetter(part)(model).parameters() for model in (first, second)), strict=True)
+        assert all(torch.equal(before, after) for before, after in pairs) == same, part
+    assert second.metadata.defaults.quick.steps == (8, 4)
+    sizes = [form["size"] for form in second.metadata.training["formats"]]
+    assert sizes == ["32x32x9", "48x32x9"]
+    line = json.loads((tmp_path / "two" / "video-vae" / "log.jsonl").read_text().splitlines()[-1])
+    assert {"psnr", "psnr_48x32x9"} <= line.keys()
+    with pytest.raises(SoraError, match="stage audio-vae begins from nothing"):
+        go(tmp_path / "three", 0.03, "audio-vae", start=made)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_run_ends_after_a_number_of_clips(tmp_path):
+    vaes = (VideoVAE(tiny_video()), AudioVAE(tiny_audio()))
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(run, "load_vaes", lambda *_: vaes)
+    rates = []
+    with monkey.context():
+        config = QuickDiT(minutes=1e-9, seen=20, start=8, refresh=0, words=0.0, decay=0.5)
+        trainer = run.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=SMALL)
+        step = trainer.optimizer.step
+        monkey.setattr(
+            trainer.optimizer, "step", lambda: (rates.append(trainer.optimizer.param_groups[0]["lr"]), step())
+        )
+        trainer.run()
+    monkey.undo()
+    assert (trainer.clips, trainer.step, trainer.share) == (20, 5, 1.0)
+    assert rates[2] == max(rates) > rates[3] > rates[4] > 0
+
+
+def test_a_mix_of_clips_draws_one_format_at_a_time_by_its_seed():
+    shares = [FormatShare(fmt=SMALL, share=3.0), FormatShare(fmt=ClipFormat(width=48, height=32, frames=5), level=2)]
+    source = mixed_clips(shares, 1)
+    shapes = [tuple(source(seed, 2, False).frames.shape) for seed in range(16)]
+    assert set(shapes) == {(2, 9, 32, 32, 3), (2, 5, 32, 48, 3)}
+    assert shapes == [tuple(source(seed, 2, False).frames.shape) for seed in range(16)]
+    assert shapes.count((2, 9, 32, 32, 3)) > 8
 
 
 @pytest.mark.parametrize(("more", "said"), [({"stage": "vae"}, "stage 'vae'"), ({"preset": "huge"}, "preset 'huge'")])
