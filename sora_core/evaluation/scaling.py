@@ -2,7 +2,8 @@
 
 ``python -m sora_core.evaluation.scaling docs/scaling.png early.json later.json last.json --clips-per-second 20`` draws
 the figures that ``sora evaluate --json`` wrote for several budgets of training; with one ``log.jsonl`` of a training
-run in their place it draws the losses on clips that the run does not learn from.
+run, or the files of small runs of several budgets (`training.ablation`), it draws the losses on clips that the runs do
+not learn from. A log's later points have a higher learning rate than an end has, so runs of their own say more.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ TARGETS: dict[str, tuple[str, float]] = {
 
 LOSSES = {"UNSEEN PICTURE": "unseen_video", "UNSEEN SOUND": "unseen_audio"}
 """What is drawn of a log."""
+
+RUN_LOSSES = {"UNSEEN PICTURE": "unseen.video", "UNSEEN SOUND": "unseen.audio"}
+"""What is drawn of small runs."""
 
 WARM = 0.1
 """Share of a log's clips at its beginning that is left out: there the loss falls for other reasons."""
@@ -120,23 +124,44 @@ class Curve:
 
 
 def read_curves(paths: Sequence[Path]) -> dict[str, Curve]:
-    """Read files of ``sora evaluate --json``, or one training log.
+    """Read files of ``sora evaluate --json``, those of small runs, or one training log.
 
     Raises:
         SoraError: fewer than three figures, one without its number of clips, or a log that tells no unseen loss.
     """
     if len(paths) == 1 and paths[0].suffix == ".jsonl":
         return _log_curves(paths[0])
+    if small := _small_runs(paths):
+        return {
+            name: Curve(clips=[run["clips"] for run in small], errors=[lookup(run, key) or 0.0 for run in small])
+            for name, key in RUN_LOSSES.items()
+        }
     runs = [read_figures(path) for path in paths]
     for path, run in zip(paths, runs, strict=True):
         if not run.get("clips_seen"):
             raise SoraError(f"{path} does not say how many clips its model has seen; measure a trained checkpoint")
-    if len({run["clips_seen"] for run in runs}) < LEAST_POINTS:
-        raise SoraError(
-            f"{len(runs)} budgets make no curve; give the figures of at least {LEAST_POINTS} different ones"
-        )
+    _check_budgets([run["clips_seen"] for run in runs])
     runs.sort(key=lambda run: run["clips_seen"])
     return figure_curves(runs)
+
+
+def _small_runs(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return runs of several budgets in their order; none where a file is something else."""
+    try:
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    except (OSError, ValueError):
+        return []
+    if not all(isinstance(run, dict) and {"unseen", "clips"} <= run.keys() for run in found):
+        return []
+    _check_budgets([run["clips"] for run in found])
+    return sorted(found, key=lambda run: run["clips"])
+
+
+def _check_budgets(clips: Sequence[float]) -> None:
+    if len(set(clips)) < LEAST_POINTS:
+        raise SoraError(
+            f"{len(set(clips))} budgets make no curve; give the figures of at least {LEAST_POINTS} different ones"
+        )
 
 
 def figure_curves(runs: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
@@ -195,12 +220,20 @@ def draw(path: Path, curves: Mapping[str, Curve]) -> dict[str, Fit]:
     return fits
 
 
-def sentence(name: str, curve: Curve, fitted: Fit, clips_per_second: float | None) -> str:
-    """Say what a fit promises: the clips that the target takes, and the minutes at a rate of training."""
+def sentence(
+    name: str, curve: Curve, fitted: Fit, clips_per_second: float | None = None, wanted: Sequence[float] = ()
+) -> str:
+    """Say what a fit promises: the clips that the target takes, and the minutes at a rate of training.
+
+    Args:
+        name, curve, fitted: what was measured. clips_per_second: rate of training.
+        wanted: errors to tell the clips of where the curve has no target of its own; 0.9 and 0.5 of the last one
+            unless given.
+    """
     law = (
         f"{name}: error = {fitted.scale:.3g} x clips^{round(-fitted.power, 2) + 0.0:.2f} over {len(curve.clips)} points"
     )
-    errors = [curve.target] if curve.target is not None else [0.9 * curve.errors[-1], 0.5 * curve.errors[-1]]
+    errors = [curve.target] if curve.target is not None else wanted or [0.9 * curve.errors[-1], 0.5 * curve.errors[-1]]
     told = []
     for error in errors:
         clips = fitted.clips_for(error)
@@ -222,8 +255,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw the figure and say what the fits promise."""
     parser = argparse.ArgumentParser(prog="python -m sora_core.evaluation.scaling", description=__doc__)
     parser.add_argument("picture", type=Path, help="the PNG to write")
-    parser.add_argument("figures", type=Path, nargs="+", help="files of sora evaluate --json, or one log.jsonl")
+    parser.add_argument(
+        "figures", type=Path, nargs="+", help="files of sora evaluate --json or of small runs, or one log.jsonl"
+    )
     parser.add_argument("--clips-per-second", type=float, metavar="R", help="rate of training here, to tell minutes")
+    parser.add_argument("--until", type=float, nargs="+", default=[], metavar="E", help="losses to tell the clips of")
     args = parser.parse_args(arguments)
     try:
         curves = read_curves(args.figures)
@@ -232,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     for name, curve in curves.items():
-        sys.stdout.write(sentence(name, curve, fits[name], args.clips_per_second) + "\n")
+        sys.stdout.write(sentence(name, curve, fits[name], args.clips_per_second, args.until) + "\n")
     return 0
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,14 +88,22 @@ CHOICES: dict[str, Choice] = {
         asks="text encoder", says="taught by the flow loss alone", changed={"words": 0.0, "concepts": 0.0}
     ),
 }
-"""Every run by its name: two to compare with, whose difference is that of chance, and one for each thing to choose."""
+"""Equal runs by name: two to compare with, whose difference is that of chance, and one for each thing to choose."""
+
+BUDGETS: dict[str, Choice] = {
+    "quarter": Choice(asks="clips seen", says="a quarter of them", changed={"seen": SEEN // 4}),
+    "half": Choice(asks="clips seen", says="half of them", changed={"seen": SEEN // 2}),
+}
+"""Shorter runs like the base, each with its own end, for the law of loss against clips (`evaluation.scaling`)."""
+
+RUNS = CHOICES | BUDGETS
 
 
 def run_choice(name: str, out: Path, *, latents: Path, level: int) -> dict[str, Any]:
-    """Train one of `CHOICES` and measure it; return and keep the figures.
+    """Train one of `RUNS` and measure it; return and keep the figures.
 
     Args:
-        name: which. out: folder of all runs. latents: folder of clips made beforehand, see `shards`.
+        name: of `RUNS`. out: folder of all runs. latents: folder of clips made beforehand, see `shards`.
         level: of the world.
 
     Returns:
@@ -106,7 +113,7 @@ def run_choice(name: str, out: Path, *, latents: Path, level: int) -> dict[str, 
     Raises:
         SoraError: latents of another VAE, or a folder that cannot be written.
     """
-    choice = CHOICES[name]
+    choice = RUNS[name]
     config = replace(STAGE, pool=LATENTS, compile=COMPILED, threads=torch.get_num_threads(), **choice.changed)
     trainer = dit_trainer(config, out / name, preset="micro", sizes=choice.sizes, level=level, device="cpu")
     load_pools(list(trainer.pools.values()), trainer.render_shares, latents, LATENTS)
@@ -139,7 +146,7 @@ def measure(trainer: DiTTrainer) -> dict[str, float]:
 
 def read(out: Path) -> list[dict[str, Any]]:
     """Return the figures of the runs in a folder."""
-    kept = [path for name in CHOICES if (path := out / f"{name}.json").exists()]
+    kept = [path for name in RUNS if (path := out / f"{name}.json").exists()]
     return [json.loads(path.read_text(encoding="utf-8")) for path in kept]
 
 
@@ -150,24 +157,22 @@ def table(found: Sequence[Mapping[str, Any]]) -> str:
         raise SoraError("the run 'base' is not there, and the others are told by their distance from it; train it too")
     base = runs["base"]["unseen"]
     lines = [
-        f"| choice | run | parameters | GFLOP a call | {' | '.join(MEASURES.values())} |",
-        f"|---|---|---|---|{'---|' * len(MEASURES)}",
+        f"| choice | run | parameters | GFLOP a call | clips seen | {' | '.join(MEASURES.values())} |",
+        f"|---|---|---|---|---|{'---|' * len(MEASURES)}",
     ]
-    for name, choice in CHOICES.items():
+    for name, choice in RUNS.items():
         if (figures := runs.get(name)) is None:
             continue
         cells = [f"{choice.asks or 'to compare with'}", choice.says, f"{figures['parameters'] / 1e6:.2f} M"]
-        cells.append(f"{figures['gflop']:.2f}")
+        cells += [f"{figures['gflop']:.2f}", f"{figures['clips']:,}"]
         for key in MEASURES:
             loss = figures["unseen"][key]
             cells.append(f"{loss:.4f}" + ("" if name == "base" else f" ({loss / base[key] - 1:+.1%})"))
         lines.append(f"| {' | '.join(cells)} |")
-    clips = statistics.median(figures["clips"] for figures in found)
     lines += [
         "",
-        "Mean square error of the velocity on 64 unseen clips at four noise levels; lower is better. Every run saw "
-        f"{clips:,.0f} clips, of {runs['base']['rendered']:,} different ones, at 64x64x25 and level "
-        f"{runs['base']['level']} of the world.",
+        "Mean square error of the velocity on 64 unseen clips at four noise levels; lower is better. Clips are "
+        f"of {runs['base']['rendered']:,} different ones, at 64x64x25 and level {runs['base']['level']} of the world.",
     ]
     return "\n".join(lines)
 
@@ -178,15 +183,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path, help="folder of the runs")
     parser.add_argument("--latents", type=Path, required=True, help="folder of clips; what it lacks is made first")
     parser.add_argument("--level", type=int, default=3, help="of the world (default 3)")
-    parser.add_argument("--runs", default=",".join(CHOICES), help="which, with commas (default all)")
+    parser.add_argument("--runs", default=",".join(RUNS), help="which, with commas (default all)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     parser.add_argument("--markdown", type=Path, help="file for the table of all runs in the folder")
     args = parser.parse_args(arguments)
     torch.set_num_threads(args.threads)
     try:
         wanted = args.runs.split(",")
-        if unknown := [name for name in wanted if name not in CHOICES]:
-            raise SoraError(f"run {unknown[0]!r} is not known; choose some of {', '.join(CHOICES)}")
+        if unknown := [name for name in wanted if name not in RUNS]:
+            raise SoraError(f"run {unknown[0]!r} is not known; choose some of {', '.join(RUNS)}")
         args.out.mkdir(parents=True, exist_ok=True)
         for name in wanted:
             if not (args.out / f"{name}.json").exists():

@@ -49,6 +49,9 @@ START_CLIPS = 300
 of the time on one core."""
 
 
+GENTLE = 0.35
+"""Learning rates of a transformer that goes on from a model, over those of a new one."""
+
 LATENT_CLIPS = 20_000
 """Clips made beforehand where a folder of latents is named and nothing else is said."""
 
@@ -204,8 +207,9 @@ def _train_audio_vae(order: _Order, minutes: float) -> None:
 
 
 def _train_dit(order: _Order, minutes: float) -> None:
-    """Train transformer and text encoder, and write the model."""
+    """Train transformer and text encoder, those of a model gently, and write the model."""
     size = order.batch or DiTStageConfig.batch
+    begun = order.start is not None
     first_fill = min(DiTStageConfig.start, max(size, int(minutes * START_CLIPS)))
     kept = order.latents is not None
     config = DiTStageConfig(
@@ -217,6 +221,10 @@ def _train_dit(order: _Order, minutes: float) -> None:
         # a quarter of the clips are new, whatever the batch
         refresh=0 if kept else -(-DiTStageConfig.refresh * size // DiTStageConfig.batch),
         formats=order.formats,
+        # what a model knows is not to be shaken off
+        muon_lr=DiTStageConfig.muon_lr * (GENTLE if begun else 1.0),
+        adam_lr=DiTStageConfig.adam_lr * (GENTLE if begun else 1.0),
+        words=0.0 if begun else DiTStageConfig.words,
         compile=order.compile_blocks,
         threads=order.threads,
     )

@@ -60,6 +60,21 @@ def test_two_budgets_make_no_curve(tmp_path, capsys):
     assert "at least 3" in capsys.readouterr().err
 
 
+def test_small_runs_of_several_budgets_are_fitted_and_told_what_is_wanted(tmp_path, capsys):
+    paths = []
+    for clips in (20_000, 5_000, 10_000):
+        paths.append(tmp_path / f"{clips}.json")
+        unseen = {"video": 10 * clips**-0.5, "audio": 0.3}
+        paths[-1].write_text(json.dumps({"clips": clips, "unseen": unseen}))
+    files = [str(path) for path in paths]
+    assert main([str(tmp_path / "s.png"), *files, "--until", "0.05", "--clips-per-second", "100"]) == 0
+    said = capsys.readouterr().out
+    assert "UNSEEN PICTURE: error = 10 x clips^-0.50 over 3 points; 0.05 after 4e+04 clips, 6.67 minutes" in said
+    assert "0.05 is out of reach of this fit" in said
+    assert main([str(tmp_path / "s.png"), *files[:2], files[1]]) == 1
+    assert "2 budgets make no curve" in capsys.readouterr().err
+
+
 def test_a_training_log_is_read_without_its_beginning(tmp_path):
     log = tmp_path / "log.jsonl"
     lines = [{"clips": 1000 * k, "unseen_video": 9.0 if k < 2 else (1000.0 * k) ** -0.3} for k in range(1, 31)]
