@@ -16,6 +16,9 @@ SHIPPED = "shipped/sora_micro.safetensors"
 
 PROMPT = "a large red ball bounces on a wooden floor"
 
+SMALL = {"width": 64, "height": 64, "seconds": 2.0, "quick": False}
+"""What the nodes begin with, for a request of the library, whose own default is the shipped model's."""
+
 
 class Clip:
     """A prompt that begins with a loaded model and its text; ``model`` and the rest are links."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from hosting import PromptError
-from prompts import PROMPT, SHIPPED, Clip, decibels, halves
+from prompts import PROMPT, SHIPPED, SMALL, Clip, decibels, halves
 
 from sora_core.pipeline import Pipeline
 from sora_core.request import Request
@@ -169,7 +169,7 @@ def test_the_graph_costs_next_to_nothing(host, tell):
 
     def plain(seed):
         start = time.process_time()
-        library.generate(Request(prompt=PROMPT, seconds=2.0, seed=seed, steps=STEPS))
+        library.generate(Request(prompt=PROMPT, **SMALL, seed=seed, steps=STEPS))
         return time.process_time() - start
 
     ways = {

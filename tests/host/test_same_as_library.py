@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from prompts import PROMPT, SHIPPED, Clip, decibels, picture
+from prompts import PROMPT, SHIPPED, SMALL, Clip, decibels, picture
 
 from sora_core.pipeline import Pipeline
 from sora_core.request import Request
@@ -64,7 +64,7 @@ def made(clip, images, audio):
 @pytest.mark.parametrize("solver", ["euler", "heun", "dpmpp_2m", "unipc"])
 def test_the_same_seed_gives_the_same_clip(host, library, same, solver):
     frames, sound = made(*sampled(host, solver=solver))
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, solver=solver))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS, solver=solver))
     same(f"text to video, {solver}", frames, sound, wanted)
 
 
@@ -83,13 +83,13 @@ def test_the_defaults_are_the_same(host, library, same):
     )
     _, images, audio = clip.decode(made)
     frames, sound = clip.values(images, audio)
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=5))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=5))
     same("text to video, every default", frames, sound, wanted)
 
 
 def test_another_seed_gives_another_clip(host, library):
     frames, _ = made(*sampled(host, seed=4))
-    (other,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    (other,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     assert decibels(frames, other.frames.float() / 255, peak=1.0) < DIFFERENT
 
 
@@ -97,14 +97,14 @@ def test_a_variation_is_the_clip_of_its_own_seed(host, library, same):
     clip, images, audio = sampled(host, seed=20, batch=2)
     # A list output calls the next node once for each of the list; the second call's values stay.
     frames, sound = clip.values(images, audio)
-    (alone,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=21, steps=STEPS))
+    (alone,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=21, steps=STEPS))
     same("variation 1 of a batch", frames, sound, alone)
 
 
 def test_without_sound_the_picture_is_made_all_the_same(host, library, same):
     frames, sound = made(*sampled(host, sound=False))
     assert sound is None
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, audio=False))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS, audio=False))
     same("picture alone", frames, sound, wanted)
 
 
@@ -122,7 +122,7 @@ def test_without_sound_the_picture_is_made_all_the_same(host, library, same):
 def test_guidance_and_shift_are_the_librarys(host, library, same, inputs, request_knobs):
     frames, sound = made(*sampled(host, **inputs))
     wanted = {"guidance": 4.0, **request_knobs}
-    (clip,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, **wanted))
+    (clip,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS, **wanted))
     same(", ".join(f"{name} {value}" for name, value in inputs.items()), frames, sound, clip)
 
 
@@ -143,7 +143,7 @@ def test_image_to_video_is_the_librarys(host, library, same, places, rescale):
     knobs = {"first": "image", "last": "last_image"}
     given = {knobs[place]: (image[0] * 255).round().to(torch.uint8).numpy() for place, image in images.items()}
     (wanted,) = library.generate(
-        Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, guidance_rescale=rescale, **given)
+        Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS, guidance_rescale=rescale, **given)
     )
     same(f"image to video, {' and '.join(places)}, rescale {rescale:g}", frames, sound, wanted)
 
@@ -166,14 +166,14 @@ def test_references_are_the_librarys(host, library, same, count):
     _, shown, audio = clip.decode(made)
     frames, sound = clip.values(shown, audio)
     given = [(image[0] * 255).round().to(torch.uint8).numpy() for image in images]
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS, references=given))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS, references=given))
     same(f"{count} references", frames, sound, wanted)
-    (plain,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    (plain,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     assert decibels(frames, plain.frames.float() / 255, peak=1.0) < SAME
 
 
 def test_a_clip_comes_back_from_encode_and_decode(host, library):
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     clip = Clip(host, SHIPPED)
     latent = clip.add(
         "SoraEncode",
@@ -193,7 +193,7 @@ def test_a_clip_comes_back_from_encode_and_decode(host, library):
 
 
 def test_an_encoded_sound_is_the_librarys(host, library):
-    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    (wanted,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     clip = Clip(host, SHIPPED)
     sound = {"waveform": wanted.audio[None, None], "sample_rate": 16000}
     latent = clip.add(
@@ -234,7 +234,7 @@ def test_a_cue_takes_over_as_in_the_library(host, library, same):
     latent = clip.empty(size=64, seconds=2.0)
     _, images, audio = clip.decode(clip.sora(latent, seed=3, steps=STEPS, cfg=4.0, **texts))
     frames, sound = made(clip, images, audio)
-    (wanted,) = library.generate(Request(prompt=PROMPT, cues=((0.75, CUE),), seconds=2.0, seed=3, steps=STEPS))
+    (wanted,) = library.generate(Request(prompt=PROMPT, cues=((0.75, CUE),), **SMALL, seed=3, steps=STEPS))
     same("a cue", frames, sound, wanted)
-    (plain,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, steps=STEPS))
+    (plain,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     assert decibels(frames, plain.frames.float() / 255, peak=1.0) < DIFFERENT
