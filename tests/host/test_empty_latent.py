@@ -8,18 +8,19 @@ pytestmark = pytest.mark.comfy
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "seconds", "fps", "worse"),
+    ("clip", "worse"),
     [
-        (64, 64, 2, 12, ""),
-        (96, 96, 4, 12, ""),
-        (96, 96, 2, 12, "96x96"),
-        (64, 64, 4, 12, "4.1 s"),
-        (128, 128, 4, 12, "128x128"),
-        (96, 96, 4, 24, "24 fps"),
-        (96, 48, 8, 12, "96x48, 8.1 s"),
+        ((64, 64, 2, 12), ""),
+        ((96, 96, 4, 12), ""),
+        ((96, 96, 2, 12), "96x96"),
+        ((64, 64, 4, 12), "4.1 s"),
+        ((128, 128, 4, 12), "128x128"),
+        ((96, 96, 4, 24), "24 fps"),
+        ((96, 48, 8, 12), "96x48, 8.1 s"),
     ],
 )
-def test_a_clip_unlike_trained_ones_is_told_with_its_cost(host, width, height, seconds, fps, worse):
+def test_a_clip_unlike_trained_ones_is_told_with_its_cost(host, clip, worse):
+    width, height, seconds, fps = clip
     describe = host.pack("nodes.adapters.empty").describe
     said = describe(width=width, height=height, seconds=seconds, fps=fps, batch=1)
     assert (f"will draw {worse} worse" in said) if worse else ("worse" not in said), said
