@@ -94,6 +94,7 @@ def teach_words(
     draw: Callable[[], tuple[Tensor, Tensor, Sequence[Attributes]]],
     *,
     seconds: float,
+    heads_alone: bool = False,
 ) -> float:
     """Train a text encoder alone to tell what captions name, before a transformer learns from it.
 
@@ -103,11 +104,13 @@ def teach_words(
         text, heads: trained in place.
         draw: returns ids and mask ``[B, L]`` of captions that name everything, and what they name.
         seconds: wall time.
+        heads_alone: leave the text encoder as it is, because it knows its words: heads that know nothing yet would
+            shake it.
 
     Returns:
         The last step's loss.
     """
-    both = nn.ModuleDict({"text": text, "concepts": heads}).train()
+    both = nn.ModuleDict({"concepts": heads} if heads_alone else {"text": text, "concepts": heads}).train()
     optimizer = MuonAdamW(
         split_parameters(both, plain=("text.project", "concepts")), lr=TEACH_LR, weight_decay=0.01, betas=(0.9, 0.95)
     )
@@ -115,7 +118,7 @@ def teach_words(
     while (share := (time.monotonic() - began) / seconds) < 1:
         optimizer.set_scale(min((step + 1) / TEACH_WARMUP, 1.0, 2 * (1 - share)))
         ids, mask, attributes = draw()
-        with low_precision(ids.device):
+        with low_precision(ids.device), torch.set_grad_enabled(not heads_alone):
             states = text(ids, mask)
         loss = heads(states, mask, attributes, [True] * len(attributes))
         loss.backward()

@@ -282,7 +282,13 @@ class DiTTrainer:
             return told.ids, told.mask, shown
 
         seconds = min(self.config.words, 3.0 * self.config.minutes)
-        loss = teach_words(self.models.text, self.models.concepts, draw, seconds=seconds)
+        loss = teach_words(
+            self.models.text,
+            self.models.concepts,
+            draw,
+            seconds=seconds,
+            heads_alone=self.config.knows_words,
+        )
         self.log.write(event="words taught", seconds=round(seconds, 1), concepts=loss)
 
 

@@ -45,6 +45,7 @@ class DiTStageConfig(Config):
         strike: extra weight of audio latents after a contact. concepts: weight of `concepts.ConceptHeads`.
         words: seconds in which the text encoder is trained alone, before the first step (see `concepts.teach_words`);
             at most a twentieth of the minutes.
+        knows_words: whether the text encoder comes trained, so that in those seconds only the heads are.
         table_noise: noise on word rows, relative to their norm, so that unseen neighbours land near.
         ema: decay of the averaged weights, which are the ones kept. decay: last share of the minutes, over which the
             learning rate falls. threads: CPU threads of the step, 0 leaves them.
@@ -70,6 +71,7 @@ class DiTStageConfig(Config):
     strike: float = 3.0
     concepts: float = 0.2
     words: float = 75.0
+    knows_words: bool = False
     table_noise: float = 0.3
     ema: float = 0.997
     decay: float = 0.4
@@ -88,7 +90,9 @@ class DiTStageConfig(Config):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DiTStageConfig:
         """Build from ``to_dict``'s values; what a record from before several formats lacks has its default."""
-        defaults = {name: getattr(cls, name) for name in ("seen", "formats", "layouts", "muon", "autocast")}
+        defaults = {
+            name: getattr(cls, name) for name in ("seen", "formats", "layouts", "muon", "knows_words", "autocast")
+        }
         mixed = defaults | values
         formats = [FormatShare.from_dict(share) for share in mixed["formats"]]
         return super().from_dict(mixed | {"formats": formats, "mix": TaskMix.from_dict(mixed["mix"])})

@@ -224,7 +224,8 @@ def _train_dit(order: _Order, minutes: float) -> None:
         # what a model knows is not to be shaken off
         muon_lr=DiTStageConfig.muon_lr * (GENTLE if begun else 1.0),
         adam_lr=DiTStageConfig.adam_lr * (GENTLE if begun else 1.0),
-        words=0.0 if begun else DiTStageConfig.words,
+        words=DiTStageConfig.words * (0.25 if begun else 1.0),
+        knows_words=begun,
         compile=order.compile_blocks,
         threads=order.threads,
     )

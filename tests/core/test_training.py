@@ -23,6 +23,7 @@ from sora_core.errors import SoraError
 from sora_core.media.png import write_png
 from sora_core.training import audio_vae, distil, distil_stage, dit, run, samples, video_vae, video_windows
 from sora_core.training.audio_vae import AudioTraining
+from sora_core.training.concepts import ConceptHeads, teach_words
 from sora_core.training.distil_config import DistilConfig
 from sora_core.training.dit import DiTStageConfig
 from sora_core.training.ema import EMA
@@ -38,7 +39,9 @@ from sora_core.training.video_windows import Window, WindowStream, mixed_clips
 from sora_core.types import ClipFormat
 from sora_core.video_vae import VideoVAE
 from sora_core.video_vae.config import tiny as tiny_video
-from sora_core.world.spec import held_out
+from sora_core.world.captions import caption
+from sora_core.world.sample import sample_attributes
+from sora_core.world.spec import LEVELS, held_out
 
 SMALL = ClipFormat(width=32, height=32, frames=9, fps=12.0)
 STATES = [f"{stage}/state.safetensors" for stage in run.SHARES]
@@ -415,3 +418,17 @@ def test_the_contact_sheet_has_a_row_for_each_prompt(tmp_path, monkeypatch):
     write_png(path, image)
     for value in (70, 100, 140):
         assert (image == value).all(-1).sum() == 8 * 32 * 32
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_words_are_taught_to_the_heads_alone_where_the_text_encoder_knows_them(alone, tiny_checkpoint):
+    loaded = load_checkpoint(tiny_checkpoint, dtype=torch.float32)
+    text, heads = loaded.text.requires_grad_(True), ConceptHeads(loaded.text.config.width)
+    before = {name: tensor.clone() for name, tensor in text.state_dict().items()}
+    shown = [sample_attributes(LEVELS[1], torch.Generator().manual_seed(seed)) for seed in range(8)]
+    ids, mask = loaded.tokenizer.encode([caption(a, "medium", torch.Generator().manual_seed(0)) for a in shown])
+    with torch.no_grad():
+        first = float(heads(text(ids, mask), mask, shown, [True] * 8))
+    last = teach_words(text, heads, lambda: (ids, mask, shown), seconds=1.0, heads_alone=alone)
+    assert last < first
+    assert all(torch.equal(tensor, before[name]) for name, tensor in text.state_dict().items()) == alone

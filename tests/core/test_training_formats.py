@@ -104,7 +104,7 @@ def test_a_mix_that_is_none_gets_one_sentence(text, said):
 def test_a_config_travels_as_json_and_an_old_one_is_still_read():
     told = json.loads(json.dumps(CONFIG.to_dict()))
     assert DiTStageConfig.from_dict(told) == CONFIG
-    for later in ("seen", "formats", "layouts", "muon", "autocast"):
+    for later in ("seen", "formats", "layouts", "muon", "knows_words", "autocast"):
         del told[later]
     assert DiTStageConfig.from_dict(told) == replace(CONFIG, formats=())
 
@@ -306,7 +306,7 @@ def test_a_state_from_before_several_formats_goes_on(make_trainer, tmp_path):
     with safe_open(path, "pt") as file:
         progress = json.loads(file.metadata()["progress"])
     progress |= {"step": 3, "next_seeds": {"plain": 1_100_000, "later": 1_200_000}}
-    for later in ("seen", "formats", "layouts", "muon", "autocast"):
+    for later in ("seen", "formats", "layouts", "muon", "knows_words", "autocast"):
         del progress["stage"][later]
     save_file(load_file(path), path, {"progress": json.dumps(progress)})
     again = make_trainer(replace(CONFIG, formats=()), fmt=SMALL)
