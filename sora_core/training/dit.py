@@ -49,6 +49,9 @@ TEACH_BATCH = 128
 SHOWN_EVERY = 1.0
 """Seconds between two looks at the loss: each waits for a GPU."""
 
+MOST_MEASURED = 0.05
+"""Share of the time that measuring may take: large clips on a CPU would otherwise be measured more than trained on."""
+
 TERMS = ("loss", "video", "audio", "concepts")
 
 
@@ -141,6 +144,7 @@ class DiTTrainer:
         self._fill_validation()
         began, spent, first = time.monotonic(), self.minutes, self.clips
         measured = saved = shown = began
+        took = 0.0
         words = ""
         if self.step == 0 and config.words > 0 and processes.first:
             self._teach_words()
@@ -160,7 +164,8 @@ class DiTTrainer:
                         if not words or now - shown > SHOWN_EVERY:
                             words, shown = f"loss {tally.loss():.3f}, {rate:.0f} clips/s", now
                         progress(self.share, words)
-                    if processes.first and (now - measured > config.measure_every or self.share >= 1):
+                    wait = max(config.measure_every, took * (1 / MOST_MEASURED - 1))
+                    if processes.first and (now - measured > wait or self.share >= 1):
                         self.log.write(
                             step=self.step,
                             clips=self.clips,
@@ -172,6 +177,7 @@ class DiTTrainer:
                         )
                         tally = Tally()
                         measured = time.monotonic()
+                        took = measured - now
                     if now - saved > config.save_every:
                         self.save()
                         saved = time.monotonic()
