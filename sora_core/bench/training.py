@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from ..training.buckets import Bucket
+from ..training.building import dit_trainer
 from ..training.dit import DiTTrainer
 from ..training.flow import DiTStageConfig
 from ..training.formats import MIXES, FormatShare, size_of
-from ..training.run import dit_trainer
 from .timing import median_seconds
 
 REPEATS = 3

@@ -22,9 +22,9 @@ from ..dit.flops import count_flops, count_tokens
 from ..errors import SoraError
 from ..types import ClipFormat
 from .buckets import load_pools
+from .building import dit_trainer
 from .dit import DiTTrainer
 from .flow import DiTStageConfig
-from .run import dit_trainer
 from .tasks import TaskMix
 from .unseen import measure_unseen
 

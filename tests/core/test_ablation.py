@@ -12,7 +12,7 @@ from sora_core.audio_vae.config import tiny as tiny_audio
 from sora_core.dit import DiTConfig
 from sora_core.dit.flops import count_flops, count_tokens
 from sora_core.errors import SoraError
-from sora_core.training import ablation, run
+from sora_core.training import ablation, building
 from sora_core.training.tasks import TaskMix
 from sora_core.types import ClipFormat
 from sora_core.video_vae import VideoVAE
@@ -52,7 +52,7 @@ def test_runs_are_trained_once_and_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ablation, "STAGE", stage)
     monkeypatch.setattr(ablation, "LATENTS", 16)
     monkeypatch.setattr(ablation, "COMPILED", False)
-    monkeypatch.setattr(run, "load_vaes", lambda *_: (VideoVAE(tiny_video()), AudioVAE(tiny_audio())))
+    monkeypatch.setattr(building, "load_vaes", lambda *_: (VideoVAE(tiny_video()), AudioVAE(tiny_audio())))
     threads = torch.get_num_threads()
     try:
         given = [str(tmp_path), "--latents", str(tmp_path / "latents"), "--level", "1"]

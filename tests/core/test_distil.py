@@ -17,7 +17,7 @@ from sora_core.errors import SoraError
 from sora_core.pipeline import Pipeline
 from sora_core.request import Request, resolve
 from sora_core.sampling import draw_noise
-from sora_core.training import distil_stage, distil_teacher, run
+from sora_core.training import distil_stage, distil_teacher, run, stages
 from sora_core.training.buckets import make_buckets
 from sora_core.training.distil import Distiller
 from sora_core.training.distil_config import DistilConfig
@@ -245,7 +245,7 @@ def test_the_stage_writes_a_model_that_samples(tmp_path, tiny_checkpoint, monkey
     ticks = iter(range(10_000))
     monkeypatch.setattr("sora_core.training.distil.time.monotonic", lambda: next(ticks) / 2)
     monkeypatch.setattr(distil_stage, "SHOWN", 1)
-    monkeypatch.setattr(run, "DistilConfig", TinyDistil)
+    monkeypatch.setattr(stages, "DistilConfig", TinyDistil)
     given = {"stage": "distil", "preset": "micro", "out": tmp_path, "start": tiny_checkpoint, "batch": 4}
     small = {"formats": (FormatShare(fmt=SMALL),)}
     assert "model.safetensors" in run.train(minutes=0.02, **given, **small)

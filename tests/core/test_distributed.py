@@ -16,7 +16,7 @@ from sora_core.audio_vae.config import tiny as tiny_audio
 from sora_core.cli import main
 from sora_core.dit import DiTConfig
 from sora_core.errors import SoraError
-from sora_core.training import run
+from sora_core.training import building, run
 from sora_core.training.flow import DiTStageConfig
 from sora_core.training.formats import FormatShare
 from sora_core.training.parallel import ALONE, Processes
@@ -38,9 +38,9 @@ def learn(folder: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch) -
     torch.manual_seed(0)
     vaes = VideoVAE(tiny_video()).eval().requires_grad_(False), AudioVAE(tiny_audio()).eval().requires_grad_(False)
     sizes = DiTConfig(width=32, layers=2, heads=2, hidden=64, modulation_width=16)
-    monkeypatch.setattr(run, "load_vaes", lambda *_: vaes)
-    monkeypatch.setitem(run.PRESETS, "micro", lambda _: sizes)
-    trainer = run.dit_trainer(CONFIG, folder, preset="micro", level=3, device="cpu", processes=processes)
+    monkeypatch.setattr(building, "load_vaes", lambda *_: vaes)
+    monkeypatch.setitem(building.PRESETS, "micro", lambda _: sizes)
+    trainer = building.dit_trainer(CONFIG, folder, preset="micro", level=3, device="cpu", processes=processes)
     for pool in trainer.pools.values():
         pool.refresh(12, processes)
     if not processes.first:

@@ -21,7 +21,18 @@ from sora_core.checkpoint import load_checkpoint, read_metadata
 from sora_core.dit import DiTConfig
 from sora_core.errors import SoraError
 from sora_core.media.png import write_png
-from sora_core.training import audio_vae, distil, distil_stage, dit, run, samples, video_vae, video_windows
+from sora_core.training import (
+    audio_vae,
+    building,
+    distil,
+    distil_stage,
+    dit,
+    run,
+    samples,
+    stages,
+    video_vae,
+    video_windows,
+)
 from sora_core.training.audio_vae import AudioTraining
 from sora_core.training.concepts import ConceptHeads, teach_words
 from sora_core.training.distil_config import DistilConfig
@@ -85,17 +96,17 @@ class QuickDistil(DistilConfig):
 def quick(monkeypatch):
     """Make every stage tiny, on a clock that ticks when it is read; the code paths stay those of the command."""
     sizes = DiTConfig(width=32, layers=1, heads=2, hidden=64, modulation_width=16)
-    monkeypatch.setitem(run.PRESETS, "micro", lambda _: sizes)
+    monkeypatch.setitem(building.PRESETS, "micro", lambda _: sizes)
     for module, names in {
-        run: {
+        stages: {
             "VideoStageConfig": QuickVideo,
             "AudioTraining": QuickAudio,
             "DiTStageConfig": QuickDiT,
             "DistilConfig": QuickDistil,
             "AudioVAEConfig": tiny_audio,
-            "ClipFormat": lambda: SMALL,
             "START_CLIPS": 1,
         },
+        building: {"ClipFormat": lambda: SMALL},
         video_vae: {
             "VideoVAEConfig": tiny_video,
             "ClipFormat": lambda: SMALL,
@@ -108,7 +119,7 @@ def quick(monkeypatch):
     }.items():
         for name, value in names.items():
             monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(run, "load_checkpoint", None)
+    monkeypatch.setattr(building, "load_checkpoint", None)
     ticks = itertools.count()
     for module in (dit, video_vae, audio_vae, distil):
         monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks) / 10))
@@ -171,11 +182,11 @@ def test_a_stage_alone_goes_on_in_pieces(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_a_run_begins_from_a_model(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "load_checkpoint", load_checkpoint)
+    monkeypatch.setattr(building, "load_checkpoint", load_checkpoint)
     go(tmp_path / "one", 0.03, "all")
-    made = tmp_path / "one" / run.MODEL
+    made = tmp_path / "one" / stages.MODEL
     go(tmp_path / "two", 0.01, "dit", start=made)
-    first, second = (load_checkpoint(tmp_path / name / run.MODEL) for name in ("one", "two"))
+    first, second = (load_checkpoint(tmp_path / name / stages.MODEL) for name in ("one", "two"))
     for before, after in zip(first.video_vae.parameters(), second.video_vae.parameters(), strict=True):
         assert torch.equal(before, after)
     changed = (first.dit.video_out.weight - second.dit.video_out.weight).abs().max()
@@ -185,13 +196,13 @@ def test_a_run_begins_from_a_model(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_all_stages_go_on_from_a_model_whose_latents_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "load_checkpoint", load_checkpoint)
+    monkeypatch.setattr(building, "load_checkpoint", load_checkpoint)
     go(tmp_path / "one", 0.03, "all")
-    made = tmp_path / "one" / run.MODEL
+    made = tmp_path / "one" / stages.MODEL
     formats = (FormatShare(fmt=SMALL, share=0.5), FormatShare(fmt=ClipFormat(width=48, height=32, frames=9), share=0.5))
     said = go(tmp_path / "two", 0.03, "all", start=made, formats=formats)
     assert said.startswith("trained video-vae, dit, distil")
-    first, second = (load_checkpoint(tmp_path / name / run.MODEL, dtype=torch.float32) for name in ("one", "two"))
+    first, second = (load_checkpoint(tmp_path / name / stages.MODEL, dtype=torch.float32) for name in ("one", "two"))
     for part, same in (("video_vae.encoder", True), ("video_vae.decoder", False), ("audio_vae", True), ("dit", False)):
         pairs = zip(*(attrgetter(part)(model).parameters() for model in (first, second)), strict=True)
         assert all(torch.equal(before, after) for before, after in pairs) == same, part
@@ -208,11 +219,11 @@ def test_all_stages_go_on_from_a_model_whose_latents_stay(tmp_path, monkeypatch)
 def test_a_run_ends_after_a_number_of_clips(tmp_path):
     vaes = (VideoVAE(tiny_video()), AudioVAE(tiny_audio()))
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(run, "load_vaes", lambda *_: vaes)
+    monkey.setattr(building, "load_vaes", lambda *_: vaes)
     rates = []
     with monkey.context():
         config = QuickDiT(minutes=1e-9, seen=20, start=8, refresh=0, words=0.0, decay=0.5)
-        trainer = run.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=SMALL)
+        trainer = building.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=SMALL)
         step = trainer.optimizer.step
         monkey.setattr(
             trainer.optimizer, "step", lambda: (rates.append(trainer.optimizer.param_groups[0]["lr"]), step())
@@ -345,7 +356,7 @@ def test_clips_with_a_cut_are_trained_pairs_drawn_with_one_time():
 @pytest.mark.usefixtures("quick")
 def test_the_stage_trains_on_every_kind_of_clip(tmp_path, monkeypatch):
     made, steps, real = tiny_encoder(), [], dit.flow_loss
-    monkeypatch.setattr(run, "load_vaes", lambda *_: (made.video_vae, made.audio_vae))
+    monkeypatch.setattr(building, "load_vaes", lambda *_: (made.video_vae, made.audio_vae))
 
     def loss(models, batch, levels, told, **more):
         steps.append((batch, told, more.get("cues", ())))
@@ -356,7 +367,7 @@ def test_the_stage_trains_on_every_kind_of_clip(tmp_path, monkeypatch):
     config, fmt = QuickDiT(minutes=0.3, words=0.0, measure_every=100.0, mix=mix), ClipFormat(width=32, height=32)
 
     def trainer() -> dit.DiTTrainer:
-        return run.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=fmt)
+        return building.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=fmt)
 
     trainer().run()
     cut = [step for step in steps if step[0].second]

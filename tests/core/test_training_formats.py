@@ -13,7 +13,7 @@ from sora_core.audio_vae.config import tiny as tiny_audio
 from sora_core.checkpoint import read_metadata
 from sora_core.dit import DiTConfig
 from sora_core.errors import SoraError
-from sora_core.training import run
+from sora_core.training import building
 from sora_core.training.buckets import load_pools
 from sora_core.training.encoded import SECOND_SEEDS, ClipEncoder
 from sora_core.training.flow import DiTStageConfig
@@ -54,9 +54,9 @@ def vaes():
 @pytest.fixture
 def make_trainer(monkeypatch, tmp_path, vaes):
     sizes = DiTConfig(width=32, layers=1, heads=2, hidden=64, modulation_width=16)
-    monkeypatch.setitem(run.PRESETS, "micro", lambda _: sizes)
-    monkeypatch.setattr(run, "load_vaes", lambda *_: (vaes["video_vae"], vaes["audio_vae"]))
-    return lambda config=CONFIG, out=tmp_path, **more: run.dit_trainer(
+    monkeypatch.setitem(building.PRESETS, "micro", lambda _: sizes)
+    monkeypatch.setattr(building, "load_vaes", lambda *_: (vaes["video_vae"], vaes["audio_vae"]))
+    return lambda config=CONFIG, out=tmp_path, **more: building.dit_trainer(
         config, out, preset="micro", **{"level": 1, "device": "cpu"} | more
     )
 
@@ -286,13 +286,13 @@ def test_a_run_of_two_formats_trains_measures_and_goes_on(make_trainer, tmp_path
     assert set(kept["next_seeds"]) == set(trainer.pools)
     again = make_trainer(replace(config, minutes=0.04))
     assert (again.step, again.clips) == (trainer.step, trainer.clips)
-    run.write_model(trainer, tmp_path / "model.safetensors")
+    building.write_model(trainer, tmp_path / "model.safetensors")
     made = read_metadata(tmp_path / "model.safetensors")
     assert made.world is not None
     assert (made.world.level, made.defaults.format) == (3, SMALL)
     assert "pan" in " ".join(made.world.words) or "camera" in made.world.words
     assert [entry["size"] for entry in made.training["formats"]] == ["32x32x9", "48x32x49"]
-    run.write_model(trainer, tmp_path / "model.safetensors", default_format=WIDE)
+    building.write_model(trainer, tmp_path / "model.safetensors", default_format=WIDE)
     assert read_metadata(tmp_path / "model.safetensors").defaults.format == WIDE
 
 
