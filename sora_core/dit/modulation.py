@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,11 +19,16 @@ TEXT, VIDEO, AUDIO = range(3)
 
 def sinusoids(sigma: Tensor, count: int = 256) -> Tensor:
     """Return ``[..., count]`` cosines and sines of ``1000 sigma`` (Vaswani et al. 2017, as in DiT)."""
-    speed = torch.exp(
-        -math.log(10_000.0) * torch.arange(count // 2, device=sigma.device, dtype=torch.float32) / (count // 2)
-    )
-    angle = 1000.0 * sigma.float()[..., None] * speed
+    angle = 1000.0 * sigma.float()[..., None] * torch.tensor(_speeds(count // 2), device=sigma.device)
     return torch.cat([angle.cos(), angle.sin()], -1)
+
+
+@cache
+def _speeds(count: int) -> tuple[float, ...]:
+    """Return the speeds that angles grow with: in double precision, since float32's ``exp`` differs between processors
+    by a rounding, which an angle of 1000 makes 5e-5 of.
+    """
+    return tuple(math.exp(-math.log(10_000.0) * place / count) for place in range(count))
 
 
 class Modulation(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 
 from .. import __version__
 from ..audio_vae import AudioVAE
-from ..checkpoint import World, find_checkpoint, load_checkpoint, save_checkpoint
+from ..checkpoint import World, find_checkpoint, load_checkpoint, read_metadata, save_checkpoint
 from ..dit import PRESETS, DiT, DiTConfig, explicit, sdpa
 from ..errors import SoraError
 from ..request import Defaults
@@ -103,7 +104,7 @@ def write_model(
     *,
     level: int | None = None,
     default_format: ClipFormat | None = None,
-    defaults: Defaults | None = None,
+    began: Path | None = None,
     notes: str = "",
 ) -> None:
     """Write the whole pipeline with the averaged weights as one checkpoint.
@@ -111,8 +112,10 @@ def write_model(
     Args:
         trainer: the run. path: of the file. level: of the world that it knows, the highest trained unless given.
         default_format: what it makes when nothing else is asked; None is the format with the greatest share.
-        defaults: in place of what follows from the format. notes: for the training record.
+        began: the model that the run went on from. Its steps, guidance, shift and solver stay, what it saw counts, and
+            its record is kept within the new one. notes: for the training record.
     """
+    before = read_metadata(began) if began is not None else None
     level = level or max(bucket.level for bucket in trainer.buckets)
     fmt = default_format or max(trainer.buckets, key=lambda bucket: bucket.share).fmt
     record = {
@@ -124,13 +127,15 @@ def write_model(
             for bucket in trainer.buckets
         ],
         "steps": trainer.step,
-        "clips": trainer.clips,
+        "clips": trainer.clips + (before.training.get("clips", 0) if before else 0),
         "rendered": trainer.rendered,
         "minutes": round(trainer.minutes, 1),
         "device": trainer.device.type,
         "stage": trainer.config.to_dict(),
         "notes": notes,
     }
+    if before is not None:
+        record |= {"clips_of_this_run": trainer.clips, "began_from": dict(before.training)}
     record |= {name: _vae_record(path.parent, name) for name in ("video-vae", "audio-vae")}
     tokenizer: Tokenizer = trainer.tokenizer
     with trainer.ema.swapped():
@@ -142,9 +147,13 @@ def write_model(
                 "video_vae": trainer.pool.video_vae,
                 "audio_vae": trainer.pool.audio_vae,
             },
-            defaults=defaults
-            or Defaults(
-                width=fmt.width, height=fmt.height, frames=fmt.frames, fps=fmt.fps, shift=trainer.config.mix.shift
+            defaults=replace(
+                before.defaults if before else Defaults(shift=trainer.config.mix.shift),
+                width=fmt.width,
+                height=fmt.height,
+                frames=fmt.frames,
+                fps=fmt.fps,
+                quick=None,
             ),
             training=record,
             tokenizer=tokenizer.to_bytes(),

@@ -135,7 +135,7 @@ def train_dit(order: Order, minutes: float) -> None:
         )
     trainer.run(order.progress)
     if order.processes.first:
-        write_model(trainer, order.out / MODEL, default_format=order.default_format)
+        write_model(trainer, order.out / MODEL, default_format=order.default_format, began=order.start)
 
 
 def distil(order: Order, minutes: float) -> None:

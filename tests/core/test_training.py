@@ -207,6 +207,10 @@ def test_all_stages_go_on_from_a_model_whose_latents_stay(tmp_path, monkeypatch)
         pairs = zip(*(attrgetter(part)(model).parameters() for model in (first, second)), strict=True)
         assert all(torch.equal(before, after) for before, after in pairs) == same, part
     assert second.metadata.defaults.quick.steps == (8, 4)
+    assert second.metadata.defaults.shift == first.metadata.defaults.shift
+    record, before = second.metadata.training, first.metadata.training
+    assert record["began_from"] == before
+    assert record["clips"] == before["clips"] + record["clips_of_this_run"] > before["clips"]
     sizes = [form["size"] for form in second.metadata.training["formats"]]
     assert sizes == ["32x32x9", "48x32x9"]
     line = json.loads((tmp_path / "two" / "video-vae" / "log.jsonl").read_text().splitlines()[-1])
