@@ -83,10 +83,9 @@ def dit_trainer(
 def load_vaes(out: Path, device: torch.device | str, start: Path | None = None) -> tuple[VideoVAE, AudioVAE]:
     """Return the VAEs trained in ``out``, in place of a missing one that of ``start``, or the shipped one; frozen."""
     video_path, audio_path = vae_path(out, "video-vae"), vae_path(out, "audio-vae")
-    if not (video_path.exists() and audio_path.exists()):
-        begun = load_checkpoint(start or find_checkpoint())
-    video = load_video_vae(video_path) if video_path.exists() else begun.video_vae
-    audio = load_audio_vae(audio_path) if audio_path.exists() else begun.audio_vae
+    begun = None if video_path.exists() and audio_path.exists() else load_checkpoint(start or find_checkpoint())
+    video = load_video_vae(video_path) if begun is None or video_path.exists() else begun.video_vae
+    audio = load_audio_vae(audio_path) if begun is None or audio_path.exists() else begun.audio_vae
     return video.float().to(device).eval().requires_grad_(False), audio.float().to(device).eval().requires_grad_(False)
 
 
