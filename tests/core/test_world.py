@@ -100,11 +100,12 @@ def test_level_1_is_what_the_first_checkpoint_was_trained_on() -> None:
     digest = hashlib.sha256(batch.frames.contiguous().numpy().tobytes() + batch.audio.numpy().tobytes())
     if digest.hexdigest().startswith(LEVEL_1):
         return
-    # Another processor or another torch may round otherwise, never further than this.
+    # Another processor or another torch may round otherwise, never further than this: a level of the picture, and of the
+    # sound what float32 leaves of a sine's angle after thousands of radians (2e-4 apart on two processors).
     samples = load_file(LEVEL_1_SAMPLES)
     off = batch.frames[:, ::8, 4::9, 4::9].int() - samples["frames"].int()
     assert off.abs().max() <= 1
-    assert (batch.audio[:, ::193] - samples["audio"]).abs().max() < 1e-4
+    assert (batch.audio[:, ::193] - samples["audio"]).abs().max() < 5e-4
 
 
 def test_level_1_captions_are_what_the_first_checkpoint_was_trained_on() -> None:
