@@ -43,7 +43,7 @@ class SoraReference(io.ComfyNode):
                     max=1024,
                     step=16,
                     advanced=True,
-                    tooltip="Largest width of a reference in pixels, a multiple of 16. The shipped model was trained on 64 and 96.",
+                    tooltip="Largest width of a reference in pixels, a multiple of 16. The shipped model was trained on 64.",
                 ),
                 io.Int.Input(
                     "height",
@@ -52,7 +52,7 @@ class SoraReference(io.ComfyNode):
                     max=1024,
                     step=16,
                     advanced=True,
-                    tooltip="Largest height of a reference in pixels, a multiple of 16. The shipped model was trained on 64 and 96.",
+                    tooltip="Largest height of a reference in pixels, a multiple of 16. The shipped model was trained on 64.",
                 ),
             ],
             outputs=[

@@ -94,7 +94,7 @@ def size_inputs(unless: str = "") -> list[Any]:
             min=16,
             max=4096,
             step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64 and 96." + unless,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
         ),
         io.Int.Input(
             "height",
@@ -102,7 +102,7 @@ def size_inputs(unless: str = "") -> list[Any]:
             min=16,
             max=4096,
             step=16,
-            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64 and 96." + unless,
+            tooltip="Pixels; cut to the model's grid. The shipped model was trained on 64." + unless,
         ),
         io.Float.Input(
             "fps",

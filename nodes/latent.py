@@ -30,7 +30,7 @@ class SoraEmptyLatent(io.ComfyNode):
                     "size",
                     options=sizes,
                     default=sizes[0],
-                    tooltip="Width x height in pixels. The first nine suit the shipped model (64x64 and shapes of its area, and 96x96); those named Sora are the app's own sizes, put on the grid of 16 pixels, for large models. custom takes width and height below.",
+                    tooltip="Width x height in pixels. The first ones have about the area that the shipped model was trained on (64x64); those named Sora are the app's own sizes, put on the grid of 16 pixels, for large models. custom takes width and height below.",
                 ),
                 io.Float.Input(
                     "seconds",
@@ -186,7 +186,7 @@ class SoraEncode(io.ComfyNode):
                     max=4096,
                     step=16,
                     advanced=True,
-                    tooltip="Pixels, a multiple of 16; 0 keeps the source's own, cut to the grid. The shipped model was trained on 64 and 96.",
+                    tooltip="Pixels, a multiple of 16; 0 keeps the source's own, cut to the grid. The shipped model was trained on 64.",
                 ),
                 io.Int.Input(
                     "height",
@@ -195,7 +195,7 @@ class SoraEncode(io.ComfyNode):
                     max=4096,
                     step=16,
                     advanced=True,
-                    tooltip="Pixels, a multiple of 16; 0 keeps the source's own, cut to the grid. The shipped model was trained on 64 and 96.",
+                    tooltip="Pixels, a multiple of 16; 0 keeps the source's own, cut to the grid. The shipped model was trained on 64.",
                 ),
             ],
             outputs=[io.Latent.Output(display_name="latent", tooltip="The clip in latent space.")],

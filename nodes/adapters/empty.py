@@ -21,10 +21,7 @@ SAMPLING_BYTES = 16
 """What a value of another family's latent takes at the least: the latent, its noise, the state and the result."""
 
 TRAINED = Defaults()
-"""Size and length that the nodes begin with: the smaller of those that the shipped model was trained on."""
-
-KNOWN = (TRAINED.format, ClipFormat(width=96, height=96, frames=49))
-"""Sizes and lengths of the clips that the shipped model was trained on."""
+"""Size and length of the clips that the shipped model was trained on."""
 
 OURS = ("1:1", "9:16", "16:9", "4:3", "3:4", "3:2", "2:3", "21:9")
 
@@ -51,8 +48,6 @@ def size_presets() -> dict[str, tuple[int, int] | None]:
         assert aspect in ASPECTS
         width, height = size_for_aspect(aspect, TRAINED.width * TRAINED.height)
         named[f"{width}x{height} ({aspect})"] = (width, height)
-    for known in KNOWN[1:]:
-        named[f"{known.width}x{known.height} (1:1)"] = (known.width, known.height)
     for width, height in SORA_SIZES:
         named[f"{width}x{height} (Sora)"] = (nearest_grid(width), nearest_grid(height))
     named[CUSTOM] = None
@@ -107,31 +102,26 @@ def describe(
     if model is not None and not isinstance(model.model, SoraModel):
         space = model.get_model_object("latent_format").spacial_downscale_ratio
         return shown.replace(f"{width}x{height}", f"{width // space * space}x{height // space * space}")
-    fmt = ClipFormat(width=width, height=height, frames=frames, fps=fps)
-    unlike = {known: _unlike(fmt, known) for known in KNOWN}
-    near = min(KNOWN, key=lambda known: len(unlike[known]))
-    if not unlike[near]:
-        return shown
-    trained = " and ".join(f"{known.width}x{known.height}, {known.seconds:.1f} s" for known in KNOWN)
-    return (
-        f"{shown}. The shipped model was trained on {trained} at {near.fps:g} fps, and will draw "
-        f"{', '.join(unlike[near])} worse. It takes about {batch * _tokens(fmt) / _tokens(near):.1f} times "
-        f"the work of a trained clip and {gibibytes(estimate_memory(fmt, batch))} of memory. "
-        f"Nearest trained clip: {near.width}x{near.height} (1:1), {near.seconds:.0f} s, {near.fps:g} fps."
-    )
-
-
-def _unlike(fmt: ClipFormat, known: ClipFormat) -> list[str]:
-    """Say in which ways a clip is unlike trained ones; nothing where it is as good as they are."""
+    area = width * height / (TRAINED.width * TRAINED.height)
+    longer = frames / fps / (TRAINED.frames / TRAINED.fps)
     said = []
-    area = fmt.width * fmt.height / (known.width * known.height)
-    if not 0.8 < area < 1.3 or fmt.width != fmt.height:
-        said.append(f"{fmt.width}x{fmt.height}")
-    if fmt.frames > 1 and not 0.5 <= fmt.seconds / known.seconds <= 1.1:
-        said.append(f"{fmt.seconds:.1f} s")
-    if fmt.fps != known.fps:
-        said.append(f"{fmt.fps:g} fps")
-    return said
+    if not 0.8 < area < 1.3 or width != height:
+        said.append(f"{width}x{height}")
+    if frames > 1 and not 0.5 <= longer <= 1.1:
+        said.append(f"{frames / fps:.1f} s")
+    if fps != TRAINED.fps:
+        said.append(f"{fps:g} fps")
+    if not said:
+        return shown
+    fmt = ClipFormat(width=width, height=height, frames=frames, fps=fps)
+    tokens = _tokens(fmt)
+    usual = _tokens(TRAINED.format)
+    return (
+        f"{shown}. The shipped model was trained on {TRAINED.width}x{TRAINED.height}, {TRAINED.frames / TRAINED.fps:.1f} s at "
+        f"{TRAINED.fps:g} fps, and will draw {', '.join(said)} worse. It takes about {batch * tokens / usual:.1f} times "
+        f"the work of a trained clip and {gibibytes(estimate_memory(fmt, batch))} of memory. "
+        f"Nearest trained preset: {TRAINED.width}x{TRAINED.height} (1:1), 2 s, {TRAINED.fps:g} fps."
+    )
 
 
 def _tokens(fmt: ClipFormat) -> int:
