@@ -100,8 +100,8 @@ def test_level_1_is_what_the_first_checkpoint_was_trained_on() -> None:
     digest = hashlib.sha256(batch.frames.contiguous().numpy().tobytes() + batch.audio.numpy().tobytes())
     if digest.hexdigest().startswith(LEVEL_1):
         return
-    # Another processor or another torch may round otherwise, never further than this: a level of the picture, and of the
-    # sound what float32 leaves of a sine's angle after thousands of radians (2e-4 apart on two processors).
+    # Another processor or another torch may round otherwise, never further than this: a level of the picture, and what
+    # float32 leaves of a sine's angle of thousands of radians (two processors were 2e-4 apart in the sound).
     samples = load_file(LEVEL_1_SAMPLES)
     off = batch.frames[:, ::8, 4::9, 4::9].int() - samples["frames"].int()
     assert off.abs().max() <= 1
