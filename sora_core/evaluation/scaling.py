@@ -73,7 +73,7 @@ class Fit:
 
     def error(self, clips: np.ndarray) -> np.ndarray:
         """Return the fitted error at these numbers of clips."""
-        return np.minimum(1.0, self.scale * clips**-self.power)
+        return self.scale * clips**-self.power
 
     def clips_for(self, error: float) -> float:
         """Return the clips after which the fit reaches ``error``; infinite where it never falls."""
@@ -116,11 +116,14 @@ def fit(clips: Sequence[float], errors: Sequence[float]) -> Fit:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Measured errors against clips seen. target: the error to reach, None where there is none."""
+    """Measured errors against clips seen. target: the error to reach, None where there is none. most: error there can
+    be, 1 for shares.
+    """
 
     clips: Sequence[float]
     errors: Sequence[float]
     target: float | None = None
+    most: float = math.inf
 
 
 def read_curves(paths: Sequence[Path]) -> dict[str, Curve]:
@@ -172,7 +175,7 @@ def figure_curves(runs: Sequence[Mapping[str, Any]]) -> dict[str, Curve]:
         if all(value is not None for value in values):
             errors = [1 - value for value in values if value is not None]
             curves[name] = Curve(
-                clips=[float(run["clips_seen"]) for run in runs], errors=errors, target=round(1 - target, 4)
+                clips=[float(run["clips_seen"]) for run in runs], errors=errors, target=round(1 - target, 4), most=1.0
             )
     return curves
 
@@ -206,7 +209,7 @@ def draw(path: Path, curves: Mapping[str, Curve]) -> dict[str, Fit]:
     write_png(
         path,
         line_chart(
-            {name: (ahead, np.maximum(fits[name].error(ahead), 1e-3)) for name in curves},
+            {name: (ahead, np.clip(fits[name].error(ahead), 1e-3, curve.most)) for name, curve in curves.items()},
             points={name: (curve.clips, np.maximum(curve.errors, 1e-3)) for name, curve in curves.items()},
             bands=bands,
             title="ERROR AGAINST CLIPS SEEN: MEASURED, FITTED, 95 % BAND OF THE FIT",
