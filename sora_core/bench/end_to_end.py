@@ -20,15 +20,13 @@ from ..media.mp4 import write_mp4
 from ..pipeline import Pipeline
 from ..request import Plan, Request, resolve
 from .fresh import in_fresh_process, peak_memory
+from .report import QUALITY
 from .timing import REPEATS
 
 PROMPT = "a large red ball bounces on a wooden floor"
 STEPS = 30
 QUICK_STEPS = (8, 4)
 """Of the quick model, where the checkpoint has one that was made for them."""
-
-QUALITY = ("all_correct", "held_out_pairs.all_correct", "onset_f1", "gravity_residual_px")
-"""What is judged at each number of steps, by their keys in `evaluation.figures`."""
 
 PARTS = ("sampling_s", "decoding_s", "writing_s", "total_s")
 
@@ -53,7 +51,7 @@ def bench_end_to_end(
         system does not say); medians ``sampling_s``, ``decoding_s``, ``sampling_and_decoding_s``, ``writing_s``,
         ``total_s``, and ``times_real_time`` (seconds of clip for one of work); ``clip_seconds``, ``steps``,
         ``guidance``. Under ``quick`` the medians by number of steps (``"8"``, ``"4"``), none without a quick model.
-        ``quality`` of ``clips`` clips by number of steps, an object of `QUALITY`'s keys each; empty without clips.
+        ``quality`` of ``clips`` clips by number of steps, with the keys of `report.QUALITY`; empty without clips.
 
     Raises:
         SoraError: there is no model, or it is refused.

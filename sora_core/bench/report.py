@@ -68,6 +68,7 @@ QUALITY = {
     "onset_f1": "onset F1",
     "gravity_residual_px": "gravity residual",
 }
+"""What is judged at each number of steps: its key in `evaluation.figures`, and its name in the table."""
 
 
 def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:

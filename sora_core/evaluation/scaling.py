@@ -49,7 +49,7 @@ TARGETS: dict[str, tuple[str, float]] = {
 LOSSES = {"UNSEEN PICTURE": "unseen_video", "UNSEEN SOUND": "unseen_audio"}
 """What is drawn of a log."""
 
-RUN_LOSSES = {"UNSEEN PICTURE": "unseen.video", "UNSEEN SOUND": "unseen.audio"}
+RUN_LOSSES = {"UNSEEN PICTURE": "video", "UNSEEN SOUND": "audio"}
 """What is drawn of small runs."""
 
 WARM = 0.1
@@ -136,7 +136,7 @@ def read_curves(paths: Sequence[Path]) -> dict[str, Curve]:
         return _log_curves(paths[0])
     if small := _small_runs(paths):
         return {
-            name: Curve(clips=[run["clips"] for run in small], errors=[lookup(run, key) or 0.0 for run in small])
+            name: Curve(clips=[run["clips"] for run in small], errors=[run["unseen"][key] for run in small])
             for name, key in RUN_LOSSES.items()
         }
     runs = [read_figures(path) for path in paths]

@@ -54,7 +54,6 @@ def dit_trainer(
         processes: that train together.
     """
     torch.manual_seed(config.seed)
-    fmt = fmt or ClipFormat()
     video_vae, audio_vae = load_vaes(out, device, vaes_of or start)
     table = load_word_table(start)
     text = TextEncoder.from_word_table(table).to(device)

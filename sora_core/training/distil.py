@@ -102,8 +102,7 @@ class Distiller:
         )
         self.ema = EMA(self.lora, config.ema)
         self.yardstick = Yardstick(full_steps=full_steps, guidance=guidance)
-        self.log_path = folder / LOG
-        self.log = RunLog(self.log_path)
+        self.log = RunLog(folder / LOG)
         self.path = folder / "state.safetensors"
         self.waiting: deque[Way] = deque(maxlen=WAITING)
         self.step = self.clips = 0
