@@ -128,12 +128,19 @@ def _spaced(run: list[Word], vocabulary: Vocabulary) -> list[Item]:
     Of all ways to cut the letters, the one with the longest words is taken: the sum of their squared lengths decides.
     """
     letters = "".join(word.text for word in run)
+    # a run that repeats itself, as hostile ones do, asks for the same pieces again and again
+    spelt: dict[str, tuple[str, ...]] = {}
     best: list[tuple[int, int, tuple[str, ...]]] = [(0, 0, ())] * (len(letters) + 1)
     for start in range(len(letters) - 1, -1, -1):
         best[start] = (best[start + 1][0], start + 1, ())
         for stop in range(start + 3, min(len(letters), start + LONGEST_PIECE) + 1):
             score = (stop - start) ** 2 + best[stop][0]
-            if score > best[start][0] and (forms := _piece_forms(letters[start:stop], vocabulary)):
+            if score <= best[start][0]:
+                continue
+            piece = letters[start:stop]
+            if (forms := spelt.get(piece)) is None:
+                forms = spelt[piece] = _piece_forms(piece, vocabulary)
+            if forms:
                 best[start] = (score, stop, forms)
     items: list[Item] = []
     place = 0
