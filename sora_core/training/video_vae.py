@@ -126,11 +126,13 @@ class VideoVAETrainer:
         self.device = torch.device(device)
         shares = config.formats or (FormatShare(fmt=ClipFormat()),)
         self.source = source or mixed_clips(shares, config.level, device=device)
-        self.measured = {"": self.source}
+        self.measured = {"": (self.source, VALIDATION_CLIPS)}
         if source is None:
+            first = shares[0].fmt
             self.measured = {
-                f"_{size_of(share.fmt)}" if place else "": world_clips(
-                    share.level or config.level, share.fmt, device=device
+                f"_{size_of(share.fmt)}" if place else "": (
+                    world_clips(share.level or config.level, share.fmt, device=device),
+                    _measured_clips(share.fmt, first),
                 )
                 for place, share in enumerate(shares)
             }
@@ -203,14 +205,8 @@ class VideoVAETrainer:
         return terms
 
     def _validation(self) -> dict[str, Window]:
-        """Return unseen clips of each format, fewer of larger ones, so that measuring them costs about as much."""
-        drawn = {name: source(VALIDATION_SEED, MEASURE_BATCH, True) for name, source in self.measured.items()}
-        most = drawn[""].frames[0].numel() * VALIDATION_CLIPS
-        for name, source in self.measured.items():
-            clips = min(VALIDATION_CLIPS, most // drawn[name].frames[0].numel())
-            if clips > MEASURE_BATCH:
-                drawn[name] = source(VALIDATION_SEED, clips, True)
-        return drawn
+        """Return unseen clips of each format."""
+        return {name: source(VALIDATION_SEED, clips, True) for name, (source, clips) in self.measured.items()}
 
     def _measure(self, model: VideoVAE, validation: dict[str, Window]) -> dict[str, float]:
         figures = {name: measure(model, clips) for name, clips in validation.items()}
@@ -336,6 +332,12 @@ def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
             latents.append(model.moments(to_signed(frames))[0].float())
     latent_BCThw = torch.cat(latents)
     return latent_BCThw.mean(dim=(0, 2, 3, 4)), latent_BCThw.std(dim=(0, 2, 3, 4))
+
+
+def _measured_clips(fmt: ClipFormat, first: ClipFormat) -> int:
+    """Return how many clips of a format are measured: fewer of larger ones, so that they cost about as much."""
+    size, measured = (clip.width * clip.height * clip.frames for clip in (fmt, first))
+    return max(MEASURE_BATCH, min(VALIDATION_CLIPS, VALIDATION_CLIPS * measured // size))
 
 
 def _balance(mask_BFHW: Tensor) -> Tensor:
