@@ -87,7 +87,7 @@ class Defaults(Config):
     """What a checkpoint makes when nothing else is asked; travels in its ``sora.defaults``.
 
     Args:
-        width, height, frames, fps: the clip that it was trained on most.
+        width, height, frames, fps: the clip that it was trained on most; unless given, that of the shipped model.
         steps, guidance, solver: the sampler setting that measured best.
         shift: of the noise schedule; None derives it from the number of tokens.
         quick: of its quick model, None where it has none; travels in ``sora.quick``, so that files without one stay

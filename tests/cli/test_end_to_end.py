@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sora_core.checkpoint import find_checkpoint
+from sora_core.checkpoint import find_checkpoint, read_metadata
 from sora_core.cli import main
 from sora_core.errors import SoraError
 from sora_core.media.mp4 import read_clip
+from sora_core.request import Defaults
 
 
 def shipped() -> bool:
@@ -57,3 +58,10 @@ def test_one_sentence_to_a_clip_with_sound(tmp_path, monkeypatch, capsys):
         loudness = envelope(clip.audio)
         assert loudness.max() > 0.02
         assert loudness.max() > 5 * np.median(loudness), "impacts stand out of the quiet between them"
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(not shipped(), reason="no trained model is installed")
+def test_what_nodes_say_of_the_shipped_model_is_what_its_file_says():
+    """A graph is drawn before any file is read, so that the nodes know the shipped model's clip by heart."""
+    assert read_metadata(find_checkpoint()).defaults.format == Defaults().format
