@@ -277,6 +277,9 @@ class Pipeline:
             # The quick model's steps have one length each, so that a share of the schedule is a share of the steps.
             whole = flow_schedule(plan.steps, shift)
             run = max(1, round(plan.steps * strength))
+            if strength < 1 < plan.steps:
+                # rounded up to all of them, nothing of what is given would stay
+                run = min(run, plan.steps - 1)
             schedule = Schedule(whole.video[-run - 1 :], whole.audio[-run - 1 :])
         else:
             schedule = partial_schedule(plan.steps, shift, strength)

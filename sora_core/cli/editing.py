@@ -197,6 +197,8 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
     """
     check_context_s(edit.context_s)
     check_marks(args)
+    # A strength is a share of the schedule, and eight steps round it too far: .97 to 7 of 8.
+    full = args.quick is None and "strength" in edit.options
     request = Request(
         prompt=UNNAMED if args.prompt is None else args.prompt,
         negative=args.negative,
@@ -204,7 +206,7 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         steps=args.steps,
         guidance=args.cfg,
         solver=args.solver,
-        quick=args.quick,
+        quick=False if full else args.quick,
     )
     if args.output is not None and args.output.suffix.lower() != CLIP:
         raise SoraError(f"output {args.output} must end in {CLIP}")

@@ -275,7 +275,7 @@ def test_a_share_of_the_schedule_is_a_share_of_the_quick_steps(quick_checkpoint)
     given = Conditions(video=latent, video_mask=torch.ones(latent.shape[2]))
     silent = replace(plan, samples=0)
     seen: list[int] = []
-    for strength in (1.0, 0.5, 0.1):
+    for strength in (1.0, 0.97, 0.5, 0.1):
         pipe.sample(
             pipe.encode_prompt(["a ball"]),
             silent,
@@ -283,7 +283,7 @@ def test_a_share_of_the_schedule_is_a_share_of_the_quick_steps(quick_checkpoint)
             strength=strength,
             callback=lambda _, total, __: seen.append(total),
         )
-    assert seen == [4] * 4 + [2] * 2 + [1]
+    assert seen == [4] * 4 + [3] * 3 + [2] * 2 + [1], "below 1 something of what is given stays"
 
 
 # the command
@@ -309,3 +309,19 @@ def test_a_clip_says_which_model_made_it(quick_checkpoint, tmp_path, capsys, pla
     assert "4 or 2 steps without guidance, LoRA of rank 3, the default" in capsys.readouterr().out
     assert main(["generate", "a red ball", "--quick", "--negative", "a box", *common]) != 0
     assert "negative prompt needs" in capsys.readouterr().err
+
+
+def test_a_remix_takes_the_full_model_since_few_steps_round_its_strength(
+    quick_checkpoint, tmp_path, capsys, plain_files
+):
+    common = ["--checkpoint", str(quick_checkpoint), "--device", "cpu", "--threads", "1", "--json", *plain_files]
+
+    def made(command: str, *words: str) -> bool:
+        assert main([command, *words, "-o", str(tmp_path / f"{len(list(tmp_path.iterdir()))}.mp4"), *common]) == 0
+        return json.loads(capsys.readouterr().out)["settings"]["quick"]
+
+    assert made("generate", "a red ball")
+    source = str(tmp_path / "0.mp4")
+    assert made("extend", source, "a red ball", "--seconds", "0.5")
+    assert not made("remix", source, "a ball")
+    assert made("remix", source, "a ball", "--quick")
