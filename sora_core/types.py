@@ -90,6 +90,11 @@ class ClipFormat:
         return self.frames / self.fps
 
     @property
+    def pixels(self) -> int:
+        """Pixels of all frames together."""
+        return self.width * self.height * self.frames
+
+    @property
     def latent(self) -> LatentShape:
         """Size in latents; the audio covers the whole length of the picture, rounded up."""
         return LatentShape(

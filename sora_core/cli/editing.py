@@ -197,7 +197,7 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
     """
     check_context_s(edit.context_s)
     check_marks(args)
-    # A strength is a share of the schedule, and eight steps round it too far: .97 to 7 of 8.
+    # A strength is a share of the schedule, and eight steps are too coarse for it: .9 becomes .875.
     full = args.quick is None and "strength" in edit.options
     request = Request(
         prompt=UNNAMED if args.prompt is None else args.prompt,

@@ -121,7 +121,7 @@ class ClipEncoder:
         """Clips to make at a time: enough to keep the device busy, and no more than its memory holds."""
         if self.device.type == "cpu":
             return ENCODE_BATCH
-        return max(ENCODE_BATCH, min(GPU_BATCH, GPU_PIXELS // (self.fmt.width * self.fmt.height * self.fmt.frames)))
+        return max(ENCODE_BATCH, min(GPU_BATCH, GPU_PIXELS // self.fmt.pixels))
 
     def plan(self, seeds: Sequence[int]) -> Planned:
         """Return what the clips of these seeds show, without rendering them."""

@@ -336,8 +336,7 @@ def latent_statistics(model: VideoVAE, clips: Window) -> tuple[Tensor, Tensor]:
 
 def _measured_clips(fmt: ClipFormat, first: ClipFormat) -> int:
     """Return how many clips of a format are measured: fewer of larger ones, so that they cost about as much."""
-    size, measured = (clip.width * clip.height * clip.frames for clip in (fmt, first))
-    return max(MEASURE_BATCH, min(VALIDATION_CLIPS, VALIDATION_CLIPS * measured // size))
+    return max(MEASURE_BATCH, min(VALIDATION_CLIPS, VALIDATION_CLIPS * first.pixels // fmt.pixels))
 
 
 def _balance(mask_BFHW: Tensor) -> Tensor:
