@@ -58,9 +58,12 @@ CHUNK_CELLS = 8 * 16 * 16
 MAX_CHUNK = 8
 """Latent cells and latent frames that the video VAE holds at a time (8 frames up to 128 px): memory, not the result."""
 
+CHUNK_FRAMES = 8
+"""Frames of a finished clip that are handed on at a time."""
+
 
 class ClipStream(NamedTuple):
-    """A clip that is decoded while it is read, so that a long one never lies in memory as a whole.
+    """A clip that is decoded while it is read, so that one that was sampled whole need not lie in memory as frames.
 
     frames: uint8 chunks ``[f, H, W, 3]``, to be read once; together ``num_frames`` frames.
     audio: float32 ``[S]`` in [-1, 1], 16 kHz, or None.
@@ -73,6 +76,20 @@ class ClipStream(NamedTuple):
     width: int
     height: int
     seed: int
+
+    @classmethod
+    def of(cls, clip: Clip, *, seed: int) -> ClipStream:
+        """Return a clip that is there already as a stream."""
+        num_frames, height, width = clip.frames.shape[:3]
+        return cls(
+            frames=iter(clip.frames.split(CHUNK_FRAMES)),
+            audio=clip.audio,
+            fps=clip.fps,
+            num_frames=num_frames,
+            width=width,
+            height=height,
+            seed=seed,
+        )
 
 
 class StillLatents(NamedTuple):
@@ -194,16 +211,23 @@ class Pipeline:
     ) -> list[ClipStream]:
         """Make every variation of a request; pictures are decoded as they are read.
 
+        A clip longer than the model's own is made part by part (`editing.long_clip`), each variation by itself, and
+        is whole when it is returned; with ``conditions``, which are of a whole clip, in one run at any length.
+
         Args:
             request: the wish; its images are added to ``conditions``.
             callback: after each sampling step, with steps done, steps in all and a preview ``AVLatent`` (the clean
-                clips as that step saw them). What it raises ends the run and reaches the caller.
+                clips, or their part, as that step saw them). What it raises ends the run and reaches the caller.
             conditions: latents to keep, at the size that `resolve` gives the request.
 
         Raises:
             SoraError: a request that cannot be met, or a result that is not finite.
         """
         plan = resolve(request, self.defaults)
+        if conditions is None and self.in_parts(plan):
+            from .editing.long_clip import long_clips
+
+            return long_clips(self, request, plan, callback)
         latent = self.sample(
             self.encode_prompt([request.prompt]),
             plan,
@@ -222,6 +246,10 @@ class Pipeline:
             )
             for index in range(request.variations)
         ]
+
+    def in_parts(self, plan: Plan) -> bool:
+        """Say whether a clip is longer than the model was trained on, and is therefore made part by part."""
+        return plan.format.frames > self.defaults.frames
 
     @torch.inference_mode()
     def encode_prompt(self, prompts: Sequence[str]) -> TextStates:
@@ -317,14 +345,14 @@ class Pipeline:
     def encode_image(self, image: Tensor, fmt: ClipFormat) -> StillLatents:
         """Encode a picture, uint8 ``[H, W, 3]`` of any size, for use as a frame of a clip of format ``fmt``."""
         # A latent frame after the first describes four frames in the light of earlier ones: show it four more.
-        film = _scaled(image, fmt.width, fmt.height).expand(1 + TEMPORAL_RATIO, -1, -1, -1)
+        film = scaled(image, fmt.width, fmt.height).expand(1 + TEMPORAL_RATIO, -1, -1, -1)
         latent = self.encode_video(film)
         return StillLatents(first=latent[:, :, :1], later=latent[:, :, 1:])
 
     def encode_reference(self, image: Tensor, fmt: ClipFormat) -> Tensor:
         """Encode a picture, uint8 ``[H, W, 3]``, as a reference ``[1, 16, 1, h, w]`` for clips of format ``fmt``."""
         rows, columns = check_frames(image).shape[1:3]
-        return self.encode_video(_scaled(image, *size_within(columns, rows, fmt.width, fmt.height)))
+        return self.encode_video(scaled(image, *size_within(columns, rows, fmt.width, fmt.height)))
 
     @torch.inference_mode()
     def encode_video(self, frames: Tensor) -> Tensor:
@@ -426,7 +454,7 @@ def read_picture(source: object) -> Tensor:
     return torch.as_tensor(source)
 
 
-def _scaled(image: Tensor, width: int, height: int) -> Tensor:
+def scaled(image: Tensor, width: int, height: int) -> Tensor:
     """Return one picture as uint8 ``[1, H, W, 3]``, scaled to cover ``width`` x ``height`` and cut evenly to it."""
     frames = check_frames(image)
     return torch.from_numpy(cover(frames[0].cpu().numpy(), height, width)).unsqueeze(0)

@@ -34,6 +34,29 @@ def set_cues(conditioning: Conditioning, cues: Sequence[tuple[float, Conditionin
     return set_conditioning(conditioning, {CUES: [(float(start), *_prompt(start, text)) for start, text in cues]})
 
 
+def within(conditioning: Conditioning, start: float, seconds: float) -> Any:
+    """Return a CONDITIONING as it is for a part of its clip; the input stays as it is.
+
+    Args:
+        conditioning: of the whole clip. start, seconds: where the part begins, and its length.
+
+    Returns:
+        The prompt that holds where the part begins, and of those that take over later the ones within the part, by
+        their time in it.
+    """
+    return [_within(states, more, start, seconds) if CUES in more else [states, more] for states, more in conditioning]
+
+
+def _within(states: Tensor, more: dict[str, Any], start: float, seconds: float) -> list[Any]:
+    """Return one entry of a CONDITIONING as `within` has it."""
+    before = [(text, mask) for at, text, mask in more[CUES] if at <= start]
+    later = [(at - start, text, mask) for at, text, mask in more[CUES] if start < at < start + seconds]
+    values = {key: value for key, value in more.items() if key != CUES}
+    if before:
+        states, values["attention_mask"] = before[-1]
+    return [states, values | ({CUES: later} if later else {})]
+
+
 def _prompt(start: float, text: Conditioning) -> tuple[Tensor, Tensor]:
     """Return states ``[1, L, D]`` and mask ``[1, L]`` of a CONDITIONING's only entry."""
     if len(text) != 1:

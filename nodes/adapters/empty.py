@@ -116,11 +116,12 @@ def describe(
     fmt = ClipFormat(width=width, height=height, frames=frames, fps=fps)
     tokens = _tokens(fmt)
     usual = _tokens(TRAINED.format)
+    parts = " Sora Shot makes a longer clip in parts of a trained length." if frames > TRAINED.frames else ""
     return (
         f"{shown}. The shipped model was trained on {TRAINED.width}x{TRAINED.height}, {TRAINED.frames / TRAINED.fps:.1f} s at "
         f"{TRAINED.fps:g} fps, and will draw {', '.join(said)} worse. It takes about {batch * tokens / usual:.1f} times "
         f"the work of a trained clip and {gibibytes(estimate_memory(fmt, batch))} of memory. "
-        f"Nearest trained preset: {TRAINED.width}x{TRAINED.height} (1:1), 2 s, {TRAINED.fps:g} fps."
+        f"Nearest trained preset: {TRAINED.width}x{TRAINED.height} (1:1), 2 s, {TRAINED.fps:g} fps.{parts}"
     )
 
 

@@ -16,6 +16,7 @@ from ...sora_core.editing.maker import Latents, Task
 from ...sora_core.editing.profile import Profile, Strategy
 from ...sora_core.errors import SoraError
 from ..host import check_interrupt, resample
+from .cues import within
 from .family import LONG, SoundLayout, facts_of, profile_of
 from .kept import beside, settled, sound_mask, video_mask, with_text_mask, with_values
 from .latents import FPS, join, streams_of
@@ -157,7 +158,7 @@ class HostMaker:
             latent["noise_mask"] = join(*masks)
         made = sample(
             self.model,
-            *self._texts(video, shown),
+            *self._texts(task, video, shown),
             latent,
             replace(self.run, seed=task.seed, denoise=task.strength),
             sampler=self.sampler,
@@ -175,9 +176,9 @@ class HostMaker:
         assert kept[0] is not None
         return Latents(video=kept[0], audio=kept[1])
 
-    def _texts(self, video: Tensor, mask_T: Tensor) -> list[Any]:
-        """Return both conditionings with what the family must have in them."""
-        texts = [self.positive, self.negative]
+    def _texts(self, task: Task, video: Tensor, mask_T: Tensor) -> list[Any]:
+        """Return both conditionings as they are for the task's part of the film, with what the family must have."""
+        texts = [within(text, task.start, task.frames / task.fps) for text in (self.positive, self.negative)]
         if facts_of(self.model).text_mask:
             texts = with_text_mask(texts)
         if self.profile.strategy is Strategy.CONCAT and bool((mask_T == 0).any()):

@@ -165,6 +165,7 @@ class _Filling:
                 wave=self._wave_around(wave, before, place.frames),
                 sample_rate=canvas.sample_rate,
                 fps=canvas.fps,
+                start=place.start / canvas.fps,
                 seed=longer_seed(self.settings.seed, self.done),
                 strength=self.settings.strength,
             ),

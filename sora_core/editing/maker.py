@@ -26,6 +26,7 @@ class Task:
 
     Args:
         frames: of the clip, a valid length of the profile. fps: frames per second.
+        start: second of the film at which the clip begins; below 0 where its first frames lie before the film.
         given: latents of the whole clip. What they hold where the mask is 1 does not matter, unless ``strength`` < 1.
         video_mask: float32 ``[T]``, the share of the noise that each latent frame gets: 0 keeps, 1 generates. Values
             between are for families of strategy TOKEN.
@@ -36,6 +37,7 @@ class Task:
 
     frames: int
     fps: float
+    start: float = 0.0
     given: Latents
     video_mask: Tensor
     audio_mask: Tensor | None

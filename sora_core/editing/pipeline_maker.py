@@ -26,7 +26,8 @@ class PipelineMaker:
         pipeline: the models.
         plan: sampler settings (see `request.resolve`); size and length come from each task.
         prompt: what to show. negative: what guidance leads away from.
-        cues: further prompts, each with the second from which it holds.
+        cues: further prompts, each with the second of the film from which it holds.
+        references: pictures of who or what to show, latents ``[1, 16, 1, h, w]``.
         sound: whether to make sound.
         callback: after each sampling step.
     """
@@ -36,6 +37,7 @@ class PipelineMaker:
     prompt: str
     negative: str = ""
     cues: Sequence[tuple[float, str]] = ()
+    references: Sequence[Tensor] = ()
     sound: bool = True
     callback: StepCallback | None = None
     profile: Profile = field(init=False)
@@ -62,17 +64,22 @@ class PipelineMaker:
             width=cells[1] * SPATIAL_RATIO, height=cells[0] * SPATIAL_RATIO, frames=task.frames, fps=task.fps
         )
         samples = 0 if given.audio is None else given.audio.shape[2] * SAMPLES_PER_LATENT
+        prompt, cues = self._shown(task.start, fmt.seconds)
         made = self.pipeline.sample(
-            self._encoded(self.prompt),
+            self._encoded(prompt),
             replace(self.plan, format=fmt, frames=task.frames, samples=samples),
             negative=self._encoded(self.negative),
             seed=task.seed,
             conditions=Conditions(
-                video=given.video, video_mask=task.video_mask, audio=given.audio, audio_mask=task.audio_mask
+                video=given.video,
+                video_mask=task.video_mask,
+                audio=given.audio,
+                audio_mask=task.audio_mask,
+                references=tuple(self.references),
             ),
             strength=task.strength,
             callback=self.callback,
-            cues=[(at, self._encoded(text)) for at, text in self.cues],
+            cues=[(at, self._encoded(text)) for at, text in cues],
         )
         assert made.video is not None
         return Latents(made.video, made.audio)
@@ -84,6 +91,12 @@ class PipelineMaker:
     def decode_sound(self, audio: Tensor) -> Tensor:
         """Return the clip's sound ``[1, S]``."""
         return self.pipeline.decode_audio(audio)[None]
+
+    def _shown(self, start: float, seconds: float) -> tuple[str, list[tuple[float, str]]]:
+        """Return what holds at the beginning of a stretch of the film, and what takes over within it, by its time."""
+        before = [text for at, text in self.cues if at <= start]
+        later = [(at - start, text) for at, text in self.cues if start < at < start + seconds]
+        return before[-1] if before else self.prompt, later
 
     def _encoded(self, text: str) -> TextStates:
         if text not in self._texts:

@@ -37,7 +37,7 @@ class Window:
         frames: uint8 ``[F, H, W, 3]``, F a valid length. known: bool ``[F]``, where they show anything.
         picture, sound: levels ``[F]``: 0 keeps, 1 makes anew.
         wave: float32 ``[C, S]`` at ``sample_rate``, as long as the frames, or None for a silent film.
-        fps, seed, strength: as in `Task`.
+        fps, start, seed, strength: as in `Task`.
     """
 
     frames: Tensor
@@ -47,6 +47,7 @@ class Window:
     wave: Tensor | None
     sample_rate: int
     fps: float
+    start: float = 0.0
     seed: int = 0
     strength: float = 1.0
 
@@ -73,6 +74,7 @@ def run(maker: Maker, window: Window) -> Made:
     task = Task(
         frames=len(window.frames),
         fps=window.fps,
+        start=window.start,
         given=Latents(video, audio),
         video_mask=picture_T,
         audio_mask=sound_A,

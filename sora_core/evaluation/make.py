@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..conditioning import Conditions, keep_frames
+from ..editing.long_clip import long_clip
 from ..pipeline import Pipeline
 from ..request import Plan
 from ..types import AVLatent, Clip, ClipFormat
@@ -64,6 +65,11 @@ class Maker:
             references: pictures of the actor, likewise.
         """
         assert [case.seed for case in cases] == list(range(cases[0].seed, cases[0].seed + len(cases)))
+        if self.pipeline.in_parts(self.plan):
+            return [
+                self._long(case, *(pictures[at] if pictures else None for pictures in (images, references)))
+                for at, case in enumerate(cases)
+            ]
         pipeline, fmt = self.pipeline, self.plan.format
         conditions = Conditions()
         if images:
@@ -80,6 +86,11 @@ class Maker:
             conditions=conditions,
         )
         return pipeline.decode(latent, self.plan)
+
+    def _long(self, case: Case, image: Tensor | None, reference: Tensor | None) -> Clip:
+        pipeline = self.pipeline
+        shown = [] if reference is None else [pipeline.encode_reference(reference, self.plan.format)]
+        return long_clip(pipeline, self.plan, prompt=case.prompt, seed=case.seed, image=image, references=shown)
 
     def round_trip(self, clips: Sequence[Clip]) -> list[Clip]:
         """Return each clip after the VAEs' encoders and decoders."""

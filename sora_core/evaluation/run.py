@@ -208,7 +208,10 @@ def onset_distances(sound_S: np.ndarray, copy_S: np.ndarray) -> list[float]:
 
 
 def shuffled(clips: Sequence[Judged], seed: int = 0) -> list[Judged]:
-    """Return the same clips, each judged by what another clip of its group was to show (the figure of pure chance)."""
+    """Return the figure of pure chance: each clip judged by what another of its group was to show, with its sound.
+
+    A clip's own sound would meet its own picture whatever was asked for.
+    """
     generator = np.random.default_rng(seed)
     result: list[Judged] = []
     for group in GROUPS:
@@ -216,10 +219,11 @@ def shuffled(clips: Sequence[Judged], seed: int = 0) -> list[Judged]:
         order = generator.permutation(len(members))
         # Each takes the wish of the next in a random circle, so that none keeps its own.
         for one, other in zip(order, np.roll(order, 1), strict=True):
-            wish = members[other]
+            wish, shown = members[other], members[one].detection
             result.append(
                 replace(
                     members[one],
+                    detection=replace(shown, onsets=wish.detection.onsets),
                     expected=wish.expected,
                     image=wish.image,
                     reference=wish.reference,

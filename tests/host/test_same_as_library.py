@@ -238,3 +238,30 @@ def test_a_cue_takes_over_as_in_the_library(host, library, same):
     same("a cue", frames, sound, wanted)
     (plain,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
     assert decibels(frames, plain.frames.float() / 255, peak=1.0) < DIFFERENT
+
+
+def test_a_longer_shot_is_made_in_the_same_parts(host, library, same):
+    clip = Clip(host, SHIPPED)
+    cue = clip.add("CLIPTextEncode", text=CUE, clip=clip.clip)
+    shot = clip.add(
+        "SoraShot",
+        model=clip.model,
+        positive=clip.positive,
+        negative=clip.negative,
+        vae=clip.vae,
+        audio_vae=clip.audio_vae,
+        seconds=3.0,
+        width=64,
+        height=64,
+        seed=3,
+        steps=4,
+        cfg=4.0,
+        **{"cue_times": "2.2", "cues.cue_0": cue},
+    )
+    video = clip.values(shot)
+    film = host.pack("nodes.adapters.films").film_of(video)
+    frames = torch.cat(list(film.frames())).float() / 255
+    request = Request(prompt=PROMPT, **{**SMALL, "seconds": 3.0}, seed=3, steps=4, cues=((2.2, CUE),))
+    (wanted,) = library.generate(request)
+    # the shot was written as H.264 and AAC
+    same("a longer shot", frames, {"waveform": film.sound()[None], "sample_rate": 16000}, wanted, at_least=20.0)
