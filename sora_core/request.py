@@ -136,7 +136,10 @@ class Request:
         steps, guidance, guidance_rescale, solver, shift: the sampler. audio_guidance: None follows ``guidance``.
         quick: True for the checkpoint's quick model (few steps, no guidance), False for the full one; None takes the
             quick one where the checkpoint names it as its default and nothing is asked that it cannot do: guidance, a
-            negative prompt, another solver or shift, or more steps than it was made for.
+            negative prompt, another solver or shift, or more steps than it was made for. Nor where a clip is varied,
+            since a share of eight steps is too coarse: .9 of them are seven, .875.
+        strength: share in (0, 1] of the schedule that is to be run: below 1 a given clip is varied (see
+            `Pipeline.sample`).
         image, last_image: first and last frame; up to two ``references`` show who or what to use: a path or a uint8
             ``[H, W, 3]`` array. Opaque here.
         cues: further prompts, each with the second of the clip at which it takes over with a cut: ``(start, text)``.
@@ -162,6 +165,7 @@ class Request:
     solver: str | None = None
     shift: float | None = None
     quick: bool | None = None
+    strength: float = 1.0
     variations: int = 1
     image: object | None = field(default=None, compare=False)
     last_image: object | None = field(default=None, compare=False)
@@ -229,6 +233,8 @@ class Request:
             raise SoraError(f"guidance rescale {self.guidance_rescale:g} must be between 0 (off) and 1")
         if self.solver is not None and self.solver not in SOLVERS:
             raise SoraError(f"solver {self.solver!r} is not known; choose one of {', '.join(SOLVERS)}")
+        if not 0 < self.strength <= 1:
+            raise SoraError(f"strength {self.strength:g} must be more than 0 and at most 1; 0.9 is usual")
         if self.shift is not None and not 0 < self.shift <= 100:
             raise SoraError(f"shift {self.shift:g} must be more than 0 and at most 100; 1 leaves the schedule straight")
         if not 0 <= self.seed <= MAX_SEED - self.variations:
@@ -375,7 +381,7 @@ def _quick(request: Request, defaults: Defaults) -> bool | None:
         return None
     obstacle = _obstacle(request, defaults, defaults.quick)
     if request.quick is None:
-        return defaults.quick.default and obstacle is None
+        return defaults.quick.default and obstacle is None and request.strength == 1
     if request.quick and obstacle is not None:
         raise SoraError(f"{obstacle}; leave it away, or take the full model")
     return request.quick

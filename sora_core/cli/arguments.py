@@ -130,7 +130,7 @@ def add_sampler(parser: Container) -> None:
         action="store_const",
         const=False,
         dest="quick",
-        help="the full model, with its own steps and guidance",
+        help="the full model, with its own steps and guidance; varying a clip (remix) takes it by itself",
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..checkpoint.metadata import Metadata, file_hash, find_checkpoint, read_metadata
 from ..editing.checks import check_context_s
 from ..editing.profile import Profile, our_profile
+from ..editing.strength import read_strength
 from ..errors import SoraError
 from ..request import Plan, Request, resolve
 from .hints import hint, hint_at_words
@@ -197,8 +198,6 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
     """
     check_context_s(edit.context_s)
     check_marks(args)
-    # A strength is a share of the schedule, and eight steps are too coarse for it: .9 becomes .875.
-    full = args.quick is None and "strength" in edit.options
     request = Request(
         prompt=UNNAMED if args.prompt is None else args.prompt,
         negative=args.negative,
@@ -206,7 +205,8 @@ def prepare(args: argparse.Namespace, edit: Edit) -> Job:
         steps=args.steps,
         guidance=args.cfg,
         solver=args.solver,
-        quick=False if full else args.quick,
+        quick=args.quick,
+        strength=read_strength(edit.options.get("strength", 1.0)),
     )
     if args.output is not None and args.output.suffix.lower() != CLIP:
         raise SoraError(f"output {args.output} must end in {CLIP}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -341,6 +342,17 @@ def test_shuffling_gives_no_clip_its_own_wish():
     mixed = shuffled(clips)
     assert sorted(clip.expected["colour"] for clip in mixed) == sorted(colours)
     assert all(clip.expected["colour"] != clip.detection.colour for clip in mixed)
+
+
+def test_shuffling_gives_no_clip_its_own_sound():
+    sounds = [np.array([0.1 * place]) for place in range(4)]
+    clips = [perfect(shown()) for _ in sounds]
+    clips = [
+        replace(clip, detection=replace(clip.detection, onsets=sound, contacts=sound))
+        for clip, sound in zip(clips, sounds, strict=True)
+    ]
+    assert synchrony(clips)[0] == 1
+    assert synchrony(shuffled(clips))[0] == 0
 
 
 @pytest.fixture(scope="module")

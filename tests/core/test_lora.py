@@ -205,6 +205,8 @@ def test_refusals(copy, spoil, words):
         ({"solver": "heun"}, (False, 30, 4.0)),
         ({"shift": 3.0}, (False, 30, 4.0)),
         ({"negative": "a box"}, (False, 30, 4.0)),
+        ({"strength": 0.9}, (False, 30, 4.0)),
+        ({"strength": 0.9, "quick": True}, (True, 8, 1.0)),
     ],
 )
 def test_what_takes_the_quick_model(settings, wanted):
@@ -325,3 +327,4 @@ def test_a_remix_takes_the_full_model_since_few_steps_round_its_strength(
     assert made("extend", source, "a red ball", "--seconds", "0.5")
     assert not made("remix", source, "a ball")
     assert made("remix", source, "a ball", "--quick")
+    assert made("remix", source, "a ball", "--strength", "1")

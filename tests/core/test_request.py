@@ -51,6 +51,8 @@ def wish(**settings) -> Request:
         ({"seed": -1}, ["seed -1"]),
         ({"seed": 2**64}, ["seed"]),
         ({"shift": 0.0}, ["shift 0"]),
+        ({"strength": 0.0}, ["strength 0", "at most 1"]),
+        ({"strength": 1.5}, ["strength 1.5", "at most 1"]),
         ({"guidance_rescale": 2.0}, ["rescale 2"]),
         ({"references": (1, 2, 3)}, ["3 references", "2"]),
         ({"cues": ((0.0, "a box"),)}, ["cue at 0 s", "after the beginning"]),

@@ -263,5 +263,4 @@ def test_a_longer_shot_is_made_in_the_same_parts(host, library, same):
     frames = torch.cat(list(film.frames())).float() / 255
     request = Request(prompt=PROMPT, **{**SMALL, "seconds": 3.0}, seed=3, steps=4, cues=((2.2, CUE),))
     (wanted,) = library.generate(request)
-    # the shot was written as H.264 and AAC
-    same("a longer shot", frames, {"waveform": film.sound()[None], "sample_rate": 16000}, wanted, at_least=20.0)
+    same("a longer shot", frames, {"waveform": film.sound()[None], "sample_rate": 16000}, wanted)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...editing.film import MemoryFilm
 from ...editing.remix import remix
+from ...editing.strength import read_strength
 from ..detector import Detection
 from ..prompts import expected
 from .cases import Change
@@ -51,7 +52,8 @@ def remixed(studio: Studio, changes: Sequence[Change], strength: str | float = S
     made: list[MemoryFilm] = []
     for change, film in zip(changes, studio.sources([change.source for change in changes]), strict=True):
         settings = studio.settings(change.target, "remix")
-        stream = remix(studio.maker(change.target.prompt), film, strength=strength, settings=settings)
+        maker = studio.maker(change.target.prompt, read_strength(strength))
+        stream = remix(maker, film, strength=strength, settings=settings)
         made.append(studio.finish("remix", change.target, stream))
     return made
 

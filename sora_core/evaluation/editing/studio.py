@@ -14,7 +14,7 @@ from ...editing.engine import Settings
 from ...editing.film import FilmStream, MemoryFilm
 from ...editing.pipeline_maker import PipelineMaker
 from ...pipeline import Pipeline
-from ...request import Plan
+from ...request import Plan, Request, resolve
 from ...world.spec import Level
 from ..detector import Detection, Detector
 from ..make import Maker as ClipMaker
@@ -54,9 +54,12 @@ class Studio:
         """Frames per second."""
         return self.plan.format.fps
 
-    def maker(self, prompt: str) -> PipelineMaker:
-        """Return the model with a prompt."""
-        return PipelineMaker(pipeline=self.pipeline, plan=self.plan, prompt=prompt)
+    def maker(self, prompt: str, strength: float = 1.0) -> PipelineMaker:
+        """Return the model with a prompt; with a strength below 1, as a request to vary a clip chooses it."""
+        plan = self.plan
+        if strength < 1:
+            plan = resolve(Request(prompt=prompt, strength=strength), self.pipeline.defaults)
+        return PipelineMaker(pipeline=self.pipeline, plan=plan, prompt=prompt)
 
     def settings(self, case: Case, edit: str) -> Settings:
         """Return the settings of an edit: the case's seed, and every run told."""
