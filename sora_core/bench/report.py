@@ -84,6 +84,10 @@ def _end_to_end(figures: dict[str, Any], aims: dict[str, Any]) -> Iterator[Row]:
     for steps, quick in figures["quick"].items():
         yield f"the same by the quick model, {steps} steps, no guidance", "", ""
         yield from _parts(quick, f"end_to_end.quick.{steps}", aims)
+    if figures["long"]:
+        yield f"a clip of {figures['long_seconds']:g} s, made in parts, sampling and decoding", "", ""
+    for steps, taken in figures["long"].items():
+        yield f"  {steps} steps", f"{taken:.2f} s", f"{figures['long_seconds'] / taken:.2f} x real time"
     for steps, judged in figures["quality"].items():
         told = [f"{QUALITY[key]} {value:.2f}" for key, value in judged.items() if value is not None]
         yield f"  judged at {steps} steps", f"{figures['quality_clips']} clips", ", ".join(told)

@@ -89,10 +89,12 @@ def test_the_quick_model_is_measured_for_the_steps_it_was_made_for():
     figures = {"clip_seconds": 3.0, "steps": 30, "guidance": 4.0, "cold_start_s": 9.0, "cold_start_peak_mib": None}
     judged_at = {"all_correct": 0.5, "held_out_pairs.all_correct": 0.25, "onset_f1": None, "gravity_residual_px": 0.5}
     figures |= {**medians, "quick": {"4": medians}, "quality": {"4": judged_at}, "quality_clips": 8}
+    figures |= {"long": {"4": 2.0}, "long_seconds": 4.0}
     rows = list(_end_to_end(figures, judged({"end_to_end": figures})))
     assert ("  times real time", "0.50 x", "aim >= 1: missed") in rows
     said = "all correct 0.50, held-out pairs 0.25, gravity residual 0.50"
     assert ("  judged at 4 steps", "8 clips", said) in rows
+    assert ("  4 steps", "2.00 s", "2.00 x real time") in rows
 
 
 def test_clips_are_judged_at_each_number_of_steps(tiny_checkpoint):
