@@ -55,7 +55,8 @@ examples:
       prints the command that makes a clip again
 
 Sizes are multiples of 16, lengths are cut from 1, 5, 9, ... frames. What is not said follows the model: its own size,
-length, frame rate, steps and guidance (sora info). A model with a quick one beside it may name that as its default;
+length, frame rate, steps and guidance (sora info). A clip longer than the model's own is made in parts, each of which
+sees the end of the one before. A model with a quick one beside it may name that as its default;
 --negative, a --cfg other than 1, another --solver or more steps than it was made for take the full one.
 """
 
