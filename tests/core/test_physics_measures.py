@@ -246,6 +246,10 @@ def test_old_and_new_stand_side_by_side_with_intervals(tmp_path):
     assert "0.90 [0.55, 1.00]" in line
     assert line.endswith("new")
     assert "better in 2 figures and worse in 0" in text
+    assert "different clips" not in text
+    other_sampler = {**result(5, 5), "sampler": {"steps": 30, "guidance": 4.0, "quick": None}}
+    assert "different clips" not in comparison(result(9, 1), other_sampler)
+    assert "different clips" in comparison(result(9, 1), {**result(5, 5), "level": 2})
     file = tmp_path / "old.json"
     file.write_text(json.dumps(result(5, 5)))
     assert read_figures(file)["clips"] == 10
