@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...sora_core.editing.maker import Task
 from ...sora_core.errors import SoraError
 from ...sora_core.request import check_cue_starts
 from ..host import set_conditioning
@@ -34,27 +35,18 @@ def set_cues(conditioning: Conditioning, cues: Sequence[tuple[float, Conditionin
     return set_conditioning(conditioning, {CUES: [(float(start), *_prompt(start, text)) for start, text in cues]})
 
 
-def within(conditioning: Conditioning, start: float, seconds: float) -> Any:
-    """Return a CONDITIONING as it is for a part of its clip; the input stays as it is.
-
-    Args:
-        conditioning: of the whole clip. start, seconds: where the part begins, and its length.
-
-    Returns:
-        The prompt that holds where the part begins, and of those that take over later the ones within the part, by
-        their time in it.
-    """
-    return [_within(states, more, start, seconds) if CUES in more else [states, more] for states, more in conditioning]
+def within(conditioning: Conditioning, task: Task) -> Any:
+    """Return a CONDITIONING of a whole film as it is for a task's part of it; the input stays as it is."""
+    return [_within(states, more, task) if CUES in more else [states, more] for states, more in conditioning]
 
 
-def _within(states: Tensor, more: dict[str, Any], start: float, seconds: float) -> list[Any]:
+def _within(states: Tensor, more: dict[str, Any], task: Task) -> list[Any]:
     """Return one entry of a CONDITIONING as `within` has it."""
-    before = [(text, mask) for at, text, mask in more[CUES] if at <= start]
-    later = [(at - start, text, mask) for at, text, mask in more[CUES] if start < at < start + seconds]
+    held, later = task.cues_within([(at, (text, mask)) for at, text, mask in more[CUES]])
     values = {key: value for key, value in more.items() if key != CUES}
-    if before:
-        states, values["attention_mask"] = before[-1]
-    return [states, values | ({CUES: later} if later else {})]
+    if held is not None:
+        states, values["attention_mask"] = held
+    return [states, values | ({CUES: [(at, *prompt) for at, prompt in later]} if later else {})]
 
 
 def _prompt(start: float, text: Conditioning) -> tuple[Tensor, Tensor]:

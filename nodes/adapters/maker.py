@@ -178,7 +178,7 @@ class HostMaker:
 
     def _texts(self, task: Task, video: Tensor, mask_T: Tensor) -> list[Any]:
         """Return both conditionings as they are for the task's part of the film, with what the family must have."""
-        texts = [within(text, task.start, task.frames / task.fps) for text in (self.positive, self.negative)]
+        texts = [within(text, task) for text in (self.positive, self.negative)]
         if facts_of(self.model).text_mask:
             texts = with_text_mask(texts)
         if self.profile.strategy is Strategy.CONCAT and bool((mask_T == 0).any()):

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
 from .profile import Profile
+
+Prompt = TypeVar("Prompt")
 
 
 class Latents(NamedTuple):
@@ -43,6 +45,17 @@ class Task:
     audio_mask: Tensor | None
     strength: float = 1.0
     seed: int = 0
+
+    def cues_within(self, cues: Sequence[tuple[float, Prompt]]) -> tuple[Prompt | None, list[tuple[float, Prompt]]]:
+        """Return which cue of the film holds where the clip begins, None before the first, and those that follow in it.
+
+        Args:
+            cues: prompts with the second of the film at which each takes over, in order; the result's are the clip's.
+        """
+        end = self.start + self.frames / self.fps
+        before = [prompt for at, prompt in cues if at <= self.start]
+        later = [(at - self.start, prompt) for at, prompt in cues if self.start < at < end]
+        return before[-1] if before else None, later
 
 
 class Maker(Protocol):

@@ -64,9 +64,9 @@ class PipelineMaker:
             width=cells[1] * SPATIAL_RATIO, height=cells[0] * SPATIAL_RATIO, frames=task.frames, fps=task.fps
         )
         samples = 0 if given.audio is None else given.audio.shape[2] * SAMPLES_PER_LATENT
-        prompt, cues = self._shown(task.start, fmt.seconds)
+        held, cues = task.cues_within(self.cues)
         made = self.pipeline.sample(
-            self._encoded(prompt),
+            self._encoded(self.prompt if held is None else held),
             replace(self.plan, format=fmt, frames=task.frames, samples=samples),
             negative=self._encoded(self.negative),
             seed=task.seed,
@@ -91,12 +91,6 @@ class PipelineMaker:
     def decode_sound(self, audio: Tensor) -> Tensor:
         """Return the clip's sound ``[1, S]``."""
         return self.pipeline.decode_audio(audio)[None]
-
-    def _shown(self, start: float, seconds: float) -> tuple[str, list[tuple[float, str]]]:
-        """Return what holds at the beginning of a stretch of the film, and what takes over within it, by its time."""
-        before = [text for at, text in self.cues if at <= start]
-        later = [(at - start, text) for at, text in self.cues if start < at < start + seconds]
-        return before[-1] if before else self.prompt, later
 
     def _encoded(self, text: str) -> TextStates:
         if text not in self._texts:
