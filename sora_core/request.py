@@ -81,6 +81,35 @@ class Quick(Config):
         """The numbers of steps for a sentence: ``8 or 4``."""
         return " or ".join(map(str, self.steps))
 
+    def obstacle(
+        self,
+        *,
+        guidance: float | None = None,
+        audio_guidance: float | None = None,
+        negative: str = "",
+        solver: str | None = None,
+        shift: float | None = None,
+        steps: int | None = None,
+    ) -> str | None:
+        """Return what it cannot do of what is asked, as half a sentence; None if it can do all.
+
+        Args:
+            guidance, audio_guidance, negative, solver, steps: as in `Request`, None where nothing is asked.
+            shift: of the noise schedule, None for the checkpoint's own.
+        """
+        for name, value in (("cfg", guidance), ("audio guidance", audio_guidance)):
+            if value is not None and value != 1:
+                return f"the quick model goes without guidance, and {name} {value:g} asks for it"
+        if negative.strip():
+            return "the quick model goes without guidance, which a negative prompt needs"
+        if solver not in (None, QUICK_SOLVER):
+            return f"the quick model is made for the solver {QUICK_SOLVER}, not for {solver}"
+        if shift is not None:
+            return f"the quick model is made for its own noise levels, and shift {shift:g} asks for others"
+        if steps is not None and steps > max(self.steps):
+            return f"the quick model is made for {self.words} steps, and {steps} are more"
+        return None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Defaults(Config):
@@ -379,28 +408,19 @@ def _quick(request: Request, defaults: Defaults) -> bool | None:
                 "this model has no quick one beside it; leave quick away, or make one with sora train --stage distil"
             )
         return None
-    obstacle = _obstacle(request, defaults, defaults.quick)
+    obstacle = defaults.quick.obstacle(
+        guidance=request.guidance,
+        audio_guidance=request.audio_guidance,
+        negative=request.negative,
+        solver=request.solver,
+        shift=None if request.shift == defaults.shift else request.shift,
+        steps=request.steps,
+    )
     if request.quick is None:
         return defaults.quick.default and obstacle is None and request.strength == 1
     if request.quick and obstacle is not None:
         raise SoraError(f"{obstacle}; leave it away, or take the full model")
     return request.quick
-
-
-def _obstacle(request: Request, defaults: Defaults, quick: Quick) -> str | None:
-    """Return what the quick model cannot do of a request, None if it can do all."""
-    for name, value in (("cfg", request.guidance), ("audio guidance", request.audio_guidance)):
-        if value is not None and value != 1:
-            return f"the quick model goes without guidance, and {name} {value:g} asks for it"
-    if request.negative.strip():
-        return "the quick model goes without guidance, which a negative prompt needs"
-    if request.solver not in (None, QUICK_SOLVER):
-        return f"the quick model is made for the solver {QUICK_SOLVER}, not for {request.solver}"
-    if request.shift is not None and request.shift != defaults.shift:
-        return f"the quick model is made for its own noise levels, and shift {request.shift:g} asks for others"
-    if request.steps is not None and request.steps > max(quick.steps):
-        return f"the quick model is made for {quick.words} steps, and {request.steps} are more"
-    return None
 
 
 def _size(request: Request, defaults: Defaults) -> tuple[int, int]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ...sora_core.budget import TOKEN_BYTES
 from ...sora_core.checkpoint import read_metadata, read_part, read_quick
 from ...sora_core.dit import Cue, DiT, DiTConfig
 from ...sora_core.errors import SoraError
-from ...sora_core.request import Defaults
+from ...sora_core.request import Defaults, Quick
 from ...sora_core.sampling.schedules import shift_sigma
 from ...sora_core.types import PATCH, VIDEO_CHANNELS
 from .latent_format import SoraLatentFormat
@@ -163,6 +164,9 @@ class HostDiT(DiT):
 class SoraModel(comfy.model_base.BaseModel):
     """The host's view of the transformer: conditionings in, noise levels per token, kept frames given clean."""
 
+    quick: Quick | None = None
+    """The quick model that is merged into the weights, with the one number of steps that they are for; else None."""
+
     def __init__(self, config: SoraConfig, device: torch.device | None = None) -> None:
         super().__init__(config, comfy.model_base.ModelType.FLOW, device=device, unet_model=HostDiT)
 
@@ -297,6 +301,7 @@ def load_model(
     """
     management = comfy.model_management
     config, state = read_part(path, "dit")
+    defaults = read_metadata(path).defaults
     if quick_steps != FULL:
         state = _with_quick(path, state, quick_steps)
     device, offload = management.get_torch_device(), management.unet_offload_device()
@@ -304,9 +309,11 @@ def load_model(
     supported = SoraConfig.supported_inference_dtypes
     weights = dtype or management.unet_dtype(model_params=parameters, supported_dtypes=supported)
     settings = SoraConfig({"image_model": "sora", "sora": config.to_dict()})
-    settings.sampling_settings = {"shift": read_metadata(path).defaults.shift or 1.0, "multiplier": 1000}
+    settings.sampling_settings = {"shift": defaults.shift or 1.0, "multiplier": 1000}
     settings.set_inference_dtype(weights, management.unet_manual_cast(weights, device, supported))
     model = settings.get_model(state, device=offload)
+    if quick_steps != FULL and defaults.quick is not None:
+        model.quick = replace(defaults.quick, steps=(quick_steps,))
     # Read at call time: with dynamic VRAM the host puts another class in this place.
     patcher_class = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
     patcher = patcher_class(model, load_device=device, offload_device=offload)

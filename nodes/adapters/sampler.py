@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import comfy.model_management
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ...sora_core.errors import SoraError
+from ...sora_core.request import QUICK_SOLVER
 from ...sora_core.sampling import SOLVERS, Sigma, flow_schedule
 from ...sora_core.sampling.guidance import guide, rescale_contrast
 from ...sora_core.sampling.schedules import Schedule, shift_sigma
@@ -162,8 +163,10 @@ def sample(
             of them the share ``run.denoise`` is run. low: a second model for the low noise levels.
 
     Raises:
-        SoraError: settings out of range, a model that is not trained for flow matching, or a result that is not finite.
+        SoraError: settings out of range, or that a quick model cannot follow, a model that is not trained for flow
+            matching, or a result that is not finite.
     """
+    _require_quick(model, run if sampler is None else replace(run, solver=QUICK_SOLVER), levels_given=sigmas is not None)
     samples = fix_empty(model, latent["samples"])
     noise = draw_noise(samples, run.seed)
     sigmas = schedule_of(model, run.steps, run.shift, run.denoise) if sigmas is None else last_part(sigmas, run.denoise)
@@ -295,6 +298,25 @@ def _map(function: Any, x: AVLatent, y: AVLatent, level: Sigma) -> AVLatent:
         video=None if x.video is None else function(x.video, y.video, level.video),
         audio=None if x.audio is None else function(x.audio, y.audio, level.audio),
     )
+
+
+def _require_quick(model: Any, run: Run, *, levels_given: bool) -> None:
+    """Refuse what our quick model would only follow badly, as the library does; any other model may be asked for it."""
+    if not isinstance(model.model, SoraModel) or model.model.quick is None:
+        return
+    quick = model.model.quick
+    own = run.shift in (FOLLOW, float(model.get_model_object("model_sampling").shift))
+    obstacle = quick.obstacle(
+        guidance=run.cfg,
+        audio_guidance=run.audio_cfg or None,
+        solver=run.solver,
+        shift=None if own or levels_given else run.shift,
+        steps=None if levels_given else run.steps,
+    )
+    if obstacle is not None:
+        raise SoraError(
+            f"{obstacle}; set steps {quick.words}, cfg 1 and solver {QUICK_SOLVER}, or choose speed 'full' in Sora Loader"
+        )
 
 
 def _require_flow(sampling: Any) -> None:

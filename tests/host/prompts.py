@@ -23,10 +23,10 @@ SMALL = {"width": 64, "height": 64, "seconds": 2.0, "quick": False}
 class Clip:
     """A prompt that begins with a loaded model and its text; ``model`` and the rest are links."""
 
-    def __init__(self, host: Any, checkpoint: str = TINY, text: str = PROMPT) -> None:
+    def __init__(self, host: Any, checkpoint: str = TINY, text: str = PROMPT, **loading: Any) -> None:
         self.graph: Graph = host.graph()
         self.host = host
-        self.model, self.clip, self.vae, self.audio_vae = self.graph.add("SoraLoader", checkpoint=checkpoint)
+        self.model, self.clip, self.vae, self.audio_vae = self.graph.add("SoraLoader", checkpoint=checkpoint, **loading)
         self.positive = self.add("CLIPTextEncode", text=text, clip=self.clip)
         self.negative = self.add("CLIPTextEncode", text="", clip=self.clip)
 

@@ -85,7 +85,8 @@ def test_blueprint_opens_whole(name, seen):
     assert opened["missing"] == []
     assert len(opened["types"]) == 1
     assert {"SoraLoader", "SoraSampler", "SoraDecode"} <= set(opened["inner"])
-    assert opened["inputs"][0][-8:] == ["prompt", "negative", "size", "seconds", "seed", "steps", "cfg", "checkpoint"]
+    asked = ["prompt", "negative", "size", "seconds", "seed", "steps", "cfg", "checkpoint", "speed"]
+    assert opened["inputs"][0][-len(asked) :] == asked
 
 
 def test_console_has_no_error_that_a_bare_host_does_not_print(seen, drive, comfyui, tmp_path, monkeypatch):

@@ -87,6 +87,17 @@ def test_the_defaults_are_the_same(host, library, same):
     same("text to video, every default", frames, sound, wanted)
 
 
+@pytest.mark.parametrize("steps", [8, 4])
+def test_the_quick_model_is_the_librarys(host, library, same, steps):
+    clip = Clip(host, SHIPPED, speed=f"quick, {steps} steps")
+    _, images, audio = clip.decode(clip.sora(clip.empty(size=64, seconds=2.0), seed=3, steps=steps, cfg=1.0))
+    frames, sound = clip.values(images, audio)
+    # 8 steps are what a request gets that leaves the sampler open
+    knobs = {} if steps == 8 else {"quick": True, "steps": steps}
+    (wanted,) = library.generate(Request(prompt=PROMPT, seconds=2.0, seed=3, **knobs))
+    same(f"quick, {steps} steps", frames, sound, wanted)
+
+
 def test_another_seed_gives_another_clip(host, library):
     frames, _ = made(*sampled(host, seed=4))
     (other,) = library.generate(Request(prompt=PROMPT, **SMALL, seed=3, steps=STEPS))
