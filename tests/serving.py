@@ -80,6 +80,9 @@ def serve(comfyui: Path, base: Path) -> Iterator[Server]:
     log = base / "server.log"
     command = [sys.executable, "-u", "main.py", *ARGUMENTS, "--listen", "127.0.0.1", "--port", str(port)]
     private = {**os.environ, "SORA_HOME": str(base / PRIVATE)}
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # beside other tests, each of its threads would wait for a core while the rest wait for it
+        private.setdefault("OMP_NUM_THREADS", "1")
     with log.open("wb") as out:
         process = subprocess.Popen(
             [*command, "--base-directory", str(base)],
