@@ -166,7 +166,9 @@ def sample(
         SoraError: settings out of range, or that a quick model cannot follow, a model that is not trained for flow
             matching, or a result that is not finite.
     """
-    _require_quick(model, run if sampler is None else replace(run, solver=QUICK_SOLVER), levels_given=sigmas is not None)
+    _require_quick(
+        model, run if sampler is None else replace(run, solver=QUICK_SOLVER), levels_given=sigmas is not None
+    )
     samples = fix_empty(model, latent["samples"])
     noise = draw_noise(samples, run.seed)
     sigmas = schedule_of(model, run.steps, run.shift, run.denoise) if sigmas is None else last_part(sigmas, run.denoise)

@@ -13,12 +13,17 @@ from serving import Server, serve
 
 HERE = Path(__file__).parent
 
+LONGEST = ("test_workflows.py", "test_storyboard_nodes.py", "test_pack.py", "test_same_as_library.py")
+"""Files that take minutes: they begin first, so that one process does not wait long for another."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder."""
+    """Mark every test of this folder, and put the longest files first."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.comfy)
+    rank = {HERE / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
 
 
 @pytest.hookimpl(tryfirst=True)
