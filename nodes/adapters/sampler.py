@@ -303,7 +303,7 @@ def _map(function: Any, x: AVLatent, y: AVLatent, level: Sigma) -> AVLatent:
 
 
 def _require_quick(model: Any, run: Run, *, levels_given: bool) -> None:
-    """Refuse what our quick model would only follow badly, as the library does; any other model may be asked for it."""
+    """Refuse settings that a quick model of ours was not made for, as the library does: its clips would be spoilt."""
     if not isinstance(model.model, SoraModel) or model.model.quick is None:
         return
     quick = model.model.quick
