@@ -68,10 +68,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve(comfyui: Path, base: Path) -> Iterator[Server]:
+def serve(comfyui: Path, base: Path, *, alone: bool = "PYTEST_XDIST_WORKER" not in os.environ) -> Iterator[Server]:
     """Start ComfyUI on a free port of this machine with this pack alone, wait until it answers, kill it at the end.
 
-    Its keys and its ledger lie in ``base / "private"``, and never in the user's own folder.
+    Its keys and its ledger lie in ``base / "private"``, and never in the user's own folder. Where it is not ``alone``
+    on the cores it computes in one thread.
     """
     private_base(base)
     with socket.socket() as free:
@@ -80,8 +81,8 @@ def serve(comfyui: Path, base: Path) -> Iterator[Server]:
     log = base / "server.log"
     command = [sys.executable, "-u", "main.py", *ARGUMENTS, "--listen", "127.0.0.1", "--port", str(port)]
     private = {**os.environ, "SORA_HOME": str(base / PRIVATE)}
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # beside other tests, each of its threads would wait for a core while the rest wait for it
+    if not alone:
+        # each of its threads would wait for a core while the rest wait for it
         private.setdefault("OMP_NUM_THREADS", "1")
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -302,8 +302,10 @@ def load_model(
     management = comfy.model_management
     config, state = read_part(path, "dit")
     defaults = read_metadata(path).defaults
+    quick = None
     if quick_steps != FULL:
         state = _with_quick(path, state, quick_steps)
+        quick = replace(defaults.quick, steps=(quick_steps,))
     device, offload = management.get_torch_device(), management.unet_offload_device()
     parameters = sum(tensor.numel() for tensor in state.values())
     supported = SoraConfig.supported_inference_dtypes
@@ -312,8 +314,7 @@ def load_model(
     settings.sampling_settings = {"shift": defaults.shift or 1.0, "multiplier": 1000}
     settings.set_inference_dtype(weights, management.unet_manual_cast(weights, device, supported))
     model = settings.get_model(state, device=offload)
-    if quick_steps != FULL and defaults.quick is not None:
-        model.quick = replace(defaults.quick, steps=(quick_steps,))
+    model.quick = quick
     # Read at call time: with dynamic VRAM the host puts another class in this place.
     patcher_class = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
     patcher = patcher_class(model, load_device=device, offload_device=offload)

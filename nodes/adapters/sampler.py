@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import comfy.model_management
@@ -166,9 +166,7 @@ def sample(
         SoraError: settings out of range, or that a quick model cannot follow, a model that is not trained for flow
             matching, or a result that is not finite.
     """
-    _require_quick(
-        model, run if sampler is None else replace(run, solver=QUICK_SOLVER), levels_given=sigmas is not None
-    )
+    _require_quick(model, run, own_solver=sampler is None, own_levels=sigmas is None)
     samples = fix_empty(model, latent["samples"])
     noise = draw_noise(samples, run.seed)
     sigmas = schedule_of(model, run.steps, run.shift, run.denoise) if sigmas is None else last_part(sigmas, run.denoise)
@@ -302,18 +300,18 @@ def _map(function: Any, x: AVLatent, y: AVLatent, level: Sigma) -> AVLatent:
     )
 
 
-def _require_quick(model: Any, run: Run, *, levels_given: bool) -> None:
+def _require_quick(model: Any, run: Run, *, own_solver: bool, own_levels: bool) -> None:
     """Refuse settings that a quick model of ours was not made for, as the library does: its clips would be spoilt."""
     if not isinstance(model.model, SoraModel) or model.model.quick is None:
         return
     quick = model.model.quick
-    own = run.shift in (FOLLOW, float(model.get_model_object("model_sampling").shift))
+    trained = (FOLLOW, float(model.get_model_object("model_sampling").shift))
     obstacle = quick.obstacle(
         guidance=run.cfg,
         audio_guidance=run.audio_cfg or None,
-        solver=run.solver,
-        shift=None if own or levels_given else run.shift,
-        steps=None if levels_given else run.steps,
+        solver=run.solver if own_solver else None,
+        shift=run.shift if own_levels and run.shift not in trained else None,
+        steps=run.steps if own_levels else None,
     )
     if obstacle is not None:
         raise SoraError(

@@ -368,10 +368,8 @@ def test_the_stage_trains_on_every_kind_of_clip(tmp_path, monkeypatch):
 
     monkeypatch.setattr(dit, "flow_loss", loss)
     mix = TaskMix(cut=0.4, later=0.4, image=0.0, silent=0.0, references=0.0, drop_text=0.5)
-    config, fmt = (
-        QuickDiT(minutes=1e-9, seen=160, words=0.0, measure_every=100.0, mix=mix),
-        ClipFormat(width=32, height=32),
-    )
+    config = QuickDiT(minutes=1e-9, seen=160, words=0.0, measure_every=100.0, mix=mix)
+    fmt = ClipFormat(width=32, height=32)
 
     def trainer() -> dit.DiTTrainer:
         return building.dit_trainer(config, tmp_path, preset="micro", level=1, device="cpu", fmt=fmt)

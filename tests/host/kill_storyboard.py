@@ -6,7 +6,6 @@ python tests/host/kill_storyboard.py [TIMES] [SEED]
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 import sys
@@ -70,11 +69,9 @@ class Told:
 
 def torture(comfyui: Path, folder: Path, times: int, *, steps: int = 4, seed: int = 0) -> Told:
     """Stop a storyboard so many times, by an interrupt or a kill at random, and go on each time."""
-    # on cores that others use too, threads would wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     rng, told, prompt = random.Random(seed), Told(), prompt_of(steps)
     undisturbed = folder / "undisturbed"
-    with serve(comfyui, undisturbed) as server:
+    with serve(comfyui, undisturbed, alone=False) as server:
         started = time.monotonic()
         _finished(server, _post(server, prompt))
         usual = time.monotonic() - started
@@ -85,7 +82,7 @@ def torture(comfyui: Path, folder: Path, times: int, *, steps: int = 4, seed: in
     kinds = [index % 2 == 0 for index in range(times)]
     rng.shuffle(kinds)
     while kinds:
-        with serve(comfyui, base) as server:
+        with serve(comfyui, base, alone=False) as server:
             while kinds:
                 number = _post(server, prompt)
                 if _ended_within(server, number, rng.uniform(0.05, 0.45) * usual):
@@ -111,7 +108,7 @@ def torture(comfyui: Path, folder: Path, times: int, *, steps: int = 4, seed: in
         if told.kept and told.kept[-1] < 0:
             told.again += _again(base, known)
             told.kept[-1] = len(known)
-    with serve(comfyui, base) as server:
+    with serve(comfyui, base, alone=False) as server:
         _finished(server, _post(server, prompt))
         told.again += _again(base, known)
         told.rounds += 1
